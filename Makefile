@@ -1,0 +1,72 @@
+# The two commands of a newcomer are `make demo` and `make test`: each sets up .venv by itself, with Python 3.10 or newer alone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# the bytes of these decide what has to be installed, so a second run installs nothing
+RECIPE := pyproject.toml constraints.txt
+
+DEMO := demo
+VOICES := $(addprefix fixtures/voices/,$(DEMO_VOICES))
+RT60 := 0.3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench docs clean
+
+help:
+	@echo 'make demo    separate four talkers in a simulated room, and score the result'
+	@echo 'make test    lint, types and the whole test suite'
+	@echo 'make lint    lint and types alone'
+	@echo 'make format  put the code into the house format'
+	@echo 'make bench   what things cost on this machine'
+	@echo 'make docs    the documentation as a site, in build/docs'
+	@echo 'make clean   remove what these made, .venv included'
+
+setup: $(VENV)/core.stamp
+
+$(VENV)/venv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bss needs Python 3.10 or newer, this is " \
+	  + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/core.stamp: $(RECIPE) $(VENV)/venv.stamp
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(RECIPE) $(VENV)/venv.stamp
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/core.stamp
+
+$(VENV)/docs.stamp: $(RECIPE) $(VENV)/venv.stamp
+	$(INSTALL) -e '.[docs]'
+	@touch $@ $(VENV)/core.stamp
+
+demo: $(VENV)/core.stamp
+	$(BIN)/bss mix $(VOICES) --mics 4 --rt60 $(RT60) -o $(DEMO)/scene --overwrite
+	$(BIN)/bss unmix $(DEMO)/scene/mics -o $(DEMO)/sources --overwrite
+	$(BIN)/bss score $(DEMO)/scene/truth $(DEMO)/sources --mixture $(DEMO)/scene/mics
+	@echo
+	@echo 'The microphones: $(DEMO)/scene/mics   the truth: $(DEMO)/scene/truth   the separated talkers: $(DEMO)/sources'
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest --durations=10
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/import_cost.py
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

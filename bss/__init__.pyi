@@ -1,0 +1,15 @@
+from .metrics.score import Scores as Scores, score as score
+from .metrics.si_sdr import si_sdr as si_sdr
+from .pipeline.result import Unmixed as Unmixed
+from .pipeline.unmix import unmix as unmix
+from .scenes.mixing import Scene as Scene, mix as mix
+from .signals.audio import read as read, write as write
+from .signals.stft import Stft as Stft
+from .solvers.ica import fastica as fastica
+from .solvers.infomax import infomax as infomax
+from .solvers.iva import auxiva as auxiva, ilrma as ilrma, overiva as overiva
+from .solvers.result import Separation as Separation
+from .solvers.scaling import minimal_distortion as minimal_distortion, projection_back as projection_back
+from .solvers.whitening import Whitening as Whitening, whiten as whiten
+
+__version__: str

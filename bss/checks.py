@@ -1,0 +1,62 @@
+"""The checks of arrays at the door: before the work, saying what came, what was expected and what to try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bss.errors import InputError
+
+
+def check_recording(x: Any, *, name: str = "x") -> np.ndarray:
+    """`x` as a floating (M, n) array of finite numbers with more samples than channels; never a copy of a good array.
+
+    Raises
+    ------
+    InputError
+        What `check_shape` raises, or NaN or inf.
+    """
+    a = check_shape(x, name=name)
+    for k in range(len(a)):
+        bad = np.flatnonzero(~np.isfinite(a[k]))
+        if bad.size:
+            raise InputError(
+                f"channel {k} of {name} holds {bad.size} NaN or infinite samples, the first at sample {bad[0]}",
+                "no separation of them can be trusted", "leave that channel out, or cut the recording before it",
+            )  # fmt: skip
+    return a
+
+
+def check_shape(x: Any, *, name: str = "x") -> np.ndarray:
+    """`x` as a floating (M, n) array with more samples than channels, finite or not.
+
+    Raises
+    ------
+    InputError
+        Wrong number of axes, axes the wrong way round, not numbers, no samples.
+    """
+    a = np.asarray(x)
+    if a.ndim != 2:
+        raise InputError(
+            f"{name} has shape {a.shape}",
+            "expected (M, n): microphones first, samples second",
+            "stack mono signals with np.stack",
+        )
+    if a.dtype.kind in "iub":
+        raise InputError(
+            f"{name} holds {a.dtype} numbers", "expected float32 or float64 samples between -1 and 1",
+            f"x = x.astype('float32') / {np.iinfo(a.dtype).max if a.dtype.kind in 'iu' else 1}",
+        )  # fmt: skip
+    if a.dtype.kind != "f":
+        raise InputError(f"{name} holds {a.dtype} values", "expected real float32 or float64 samples")
+    if a.dtype.itemsize not in (4, 8):
+        a = a.astype(np.float32 if a.dtype.itemsize < 4 else np.float64)
+    m, n = a.shape
+    if m == 0 or n == 0:
+        raise InputError(f"{name} is empty: shape {a.shape}")
+    if m > n:
+        raise InputError(
+            f"{name} has {m} channels of {n} samples", "the axes look swapped: expected (M, n), microphones first", f"{name}.T"
+        )
+    return a

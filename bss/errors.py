@@ -1,0 +1,74 @@
+"""What goes wrong, said so that a person can act on it; and the checks of options.
+
+Every error says what is wrong, why that stops the work, and what to try. The command line turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+
+class BssError(Exception):
+    """Something a user can put right.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, naming the file, channel or option.
+    why : str
+        Why this stops the work.
+    hint : str
+        What to try.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, why: str = "", hint: str = "") -> None:
+        self.what, self.why, self.hint = what, why, hint
+        super().__init__("\n".join(s for s in (what, why, hint and f"Try: {hint}") if s))
+
+
+class InputError(BssError):
+    """The recording, a file or an array cannot be used as it is."""
+
+
+class UsageError(BssError):
+    """An option or argument has a value that cannot work."""
+
+    exit_code = 2
+
+
+class QualityError(BssError):
+    """A quality gate that the user set was not passed."""
+
+    exit_code = 5
+
+
+class SolverError(BssError):
+    """A solver diverged, and its one fallback did too."""
+
+    exit_code = 1
+
+
+def check_int(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """`value` as an int within [low, high], or UsageError."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UsageError(f"{name}={value!r} is not a whole number", hint=f"a whole number of at least {low}") from None
+    if number < low or (high is not None and number > high):
+        span = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UsageError(f"{name}={number} is out of range", hint=f"a whole number {span}")
+    return number
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """`value` if it is one of `choices`, or UsageError with the closest name."""
+    if value in choices:
+        return value
+    import difflib
+
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    hint = (f"did you mean {close[0]!r}? " if close else "") + "one of " + ", ".join(choices)
+    raise UsageError(f"{name}={value!r} is not known", hint=hint)

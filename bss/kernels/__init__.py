@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: the only floor that knows a backend."""

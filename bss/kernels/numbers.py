@@ -1,0 +1,36 @@
+"""The one rule for small numbers: what counts as nothing, relative to the data and to the precision it is kept in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bss.errors import InputError
+
+
+def floor(dtype: Any, level: Any = 1.0) -> Any:
+    """The smallest number told from zero beside values of about `level`: ten roundings of `dtype`'s real part.
+
+    Denominators and variances are kept above it, and covariances are loaded by it, so that silence gives zeros and not
+    NaN. It scales with the data, so that a recording at -80 dBFS separates like the same one at -20 dBFS.
+    """
+    return 10.0 * np.finfo(dtype).eps * level
+
+
+def level(X: np.ndarray) -> float:
+    """Root mean square of an array of any shape, summed in float64.
+
+    Raises
+    ------
+    InputError
+        The array holds only zeros.
+    """
+    flat = X.reshape(-1)
+    total = 0.0
+    for start in range(0, flat.size, 1 << 16):
+        block = flat[start : start + (1 << 16)]
+        total += float(np.vdot(block, block).real)
+    if total <= 0.0:
+        raise InputError("the recording is silent", "there is nothing to separate", "another recording, or `bss check`")
+    return float(np.sqrt(total / flat.size))

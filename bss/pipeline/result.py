@@ -1,0 +1,119 @@
+"""What `unmix` returns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Unmixed:
+    """One track per talker, and how they were found.
+
+    Attributes
+    ----------
+    sources : np.ndarray
+        (N, n) float32, each talker at the level it has at the reference microphone, sample 0 being sample 0 of the input.
+    residual : np.ndarray or None
+        (n,) the reference microphone minus the sources, where more microphones than talkers leave one.
+    rate : int
+        Hz.
+    method, reason : str
+        The method, and in one line why.
+    warnings : tuple[str, ...]
+        What a person should know before trusting the result.
+    info : dict
+        Everything else, JSON-able: channels, findings, evidence, iterations, loss, timings, versions, seed.
+    names : tuple[str, ...]
+        What the files of the sources are called, without ending.
+    """
+
+    sources: np.ndarray
+    residual: np.ndarray | None
+    rate: int
+    method: str
+    reason: str
+    warnings: tuple[str, ...]
+    info: dict[str, Any] = field(repr=False)
+    names: tuple[str, ...]
+
+    def tracks(self) -> dict[str, np.ndarray]:
+        """Name to signal (n,) of everything that is written: the sources, then the residual."""
+        tracks = dict(zip(self.names, self.sources, strict=True))
+        if self.residual is not None:
+            tracks["residual"] = self.residual
+        return tracks
+
+    def save(
+        self, folder: str | PathLike[str], *, subtype: str = "FLOAT", clip: str = "common", overwrite: bool = False
+    ) -> dict[str, Any]:
+        """Write source1.wav ..., residual.wav where there is one, and result.json; all of them or none.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there.
+        subtype : str
+            Of the WAV files, as soundfile names it.
+        clip : {"common", "keep"}
+            Against clipping lower all tracks by one gain, written to result.json; or keep levels and write float.
+        overwrite : bool
+            Replace files that are there.
+
+        Returns
+        -------
+        dict
+            What was written to result.json.
+
+        Raises
+        ------
+        InputError
+            A file is there already, or the place cannot be written.
+        """
+        from bss.signals.writing import output_folder
+
+        with output_folder(folder, self.file_names(), overwrite=overwrite) as out:
+            return self.write_into(out, subtype=subtype, clip=clip)
+
+    def file_names(self) -> list[str]:
+        """The files that `save` writes."""
+        return [*(f"{name}.wav" for name in self.tracks()), "result.json"]
+
+    def write_into(self, out: Any, *, subtype: str, clip: str) -> dict[str, Any]:
+        """Write into an open `output_folder`."""
+        tracks, gain, subtype = leveled(self.tracks(), subtype, clip)
+        for name, y in tracks.items():
+            out.audio(f"{name}.wav", y[None], self.rate, format="WAV", subtype=subtype)
+        document = {**self.to_dict(), "gain": gain, "subtype": subtype, "outputs": [f"{name}.wav" for name in tracks]}
+        out.text("result.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+        return document
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the samples."""
+        return {
+            "schema": 1,
+            "method": self.method,
+            "reason": self.reason,
+            "warnings": list(self.warnings),
+            "rate": self.rate,
+            "samples": int(self.sources.shape[1]),
+            **self.info,
+        }
+
+
+def leveled(tracks: dict[str, np.ndarray], subtype: str, clip: str) -> tuple[dict[str, np.ndarray], float, str]:
+    """Tracks, the one gain they were lowered by, and the subtype that holds them."""
+    from bss.errors import check_choice
+    from bss.signals.writing import common_gain
+
+    if check_choice("clip", clip, ("common", "keep")) == "keep":
+        loudest = max(float(np.abs(y).max()) for y in tracks.values())
+        return tracks, 1.0, "FLOAT" if loudest > 1.0 and subtype != "DOUBLE" else subtype
+    gain = common_gain(tracks.values(), subtype)
+    if gain != 1.0:
+        tracks = {name: y * np.float32(gain) for name, y in tracks.items()}
+    return tracks, gain, subtype

@@ -1,0 +1,104 @@
+"""From a choice to separated sources: which solvers run, in which order, on which arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bss.pipeline.choose import INSTANTANEOUS, Choice
+from bss.signals.stft import Stft
+from bss.solvers import iva, scaling
+from bss.solvers.ica import fastica
+from bss.solvers.infomax import infomax
+from bss.solvers.result import Separation
+
+# Random NMF starts lead ILRMA astray: started by a Gaussian AuxIVA it gains 1 to 2 dB more in rooms (docs/methods.md).
+GAUSS_ITERATIONS = 30
+ILRMA_ITERATIONS = 100
+AUXIVA_ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Separated sources before they are given a scale and an order.
+
+    Attributes
+    ----------
+    separation : Separation
+        Of `observed`.
+    observed : np.ndarray
+        (M, n) samples, or (F, M, T) spectra.
+    stft : Stft or None
+        What made the spectra.
+    n_samples : int
+        n of the recording.
+    stages : dict[str, Separation]
+        The solves that led there, by name, in order; the last is `separation`.
+    """
+
+    separation: Separation
+    observed: np.ndarray
+    stft: Stft | None
+    n_samples: int
+    stages: dict[str, Separation]
+
+    def mixing(self) -> np.ndarray:
+        """A (M, N) or (F, M, N), see `scaling.mixing`."""
+        return scaling.mixing(self.separation, self.observed)
+
+    def image_powers(self) -> np.ndarray:
+        """(N, M) power of each source at each microphone, up to one factor."""
+        A, S = self.mixing(), self.separation.sources
+        if S.ndim == 2:
+            S, A = S[None], A[None]
+        own = np.stack([np.einsum("ft,ft->f", S[:, n], S[:, n].conj()).real for n in range(S.shape[1])], axis=1)  # (F, N)
+        return np.asarray(np.einsum("fmn,fn->nm", np.abs(A) ** 2, own), np.float64)
+
+    def at(self, mics: np.ndarray) -> np.ndarray:
+        """(N, n) float32: source n as microphone mics[n] hears it."""
+        gain = np.take_along_axis(self.mixing(), np.broadcast_to(mics, (*self.mixing().shape[:-2], 1, len(mics))), -2)
+        scaled = self.separation.sources * gain.swapaxes(-1, -2)
+        y = scaled if self.stft is None else self.stft.inverse(scaled, self.n_samples)
+        return np.asarray(y, np.float32)
+
+
+def separate(
+    x: np.ndarray, choice: Choice, n_sources: int, *, rng: int = 0, progress: Callable[[float], Any] | None = None
+) -> Solved:
+    """Separate x (M, n) into n_sources as the choice says."""
+    if choice.method in INSTANTANEOUS:
+        solver = fastica if choice.method == "fastica" else infomax
+        step = _progress(progress, 0, 50)
+        separation = solver(x, n_sources=n_sources, rng=rng, callback=step)
+        return Solved(separation, x, None, x.shape[1], {choice.method: separation})
+    stft = Stft(choice.n_fft, choice.hop)
+    X = stft.forward(x)
+    if choice.method == "auxiva":
+        step = _progress(progress, 0, AUXIVA_ITERATIONS)
+        stages = {"auxiva": iva.auxiva(X, n_sources=n_sources, n_iter=AUXIVA_ITERATIONS, rng=rng, callback=step)}
+    else:
+        stages = _ilrma(X, n_sources, rng, progress)
+    return Solved(list(stages.values())[-1], X, stft, x.shape[1], stages)
+
+
+def _ilrma(X: np.ndarray, n_sources: int, rng: int, progress: Callable[[float], Any] | None) -> dict[str, Separation]:
+    total = GAUSS_ITERATIONS + ILRMA_ITERATIONS
+    first = iva.auxiva(
+        X, n_sources=n_sources, contrast="gauss", n_iter=GAUSS_ITERATIONS, rng=rng, callback=_progress(progress, 0, total)
+    )
+    # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
+    first = scaling.projection_back(first, X)
+    second = iva.ilrma(
+        X, n_sources=n_sources, n_iter=ILRMA_ITERATIONS, rng=rng, start=first.demixing,
+        callback=_progress(progress, GAUSS_ITERATIONS, total),
+    )  # fmt: skip
+    return {"auxiva-gauss": first, "ilrma": second}
+
+
+def _progress(progress: Callable[[float], Any] | None, done: int, total: int) -> Callable[[int, float], Any] | None:
+    if progress is None:
+        return None
+    return lambda i, loss: progress(min(1.0, (done + i + 1) / total))

@@ -1,0 +1,1 @@
+"""The simulator: voices, mixing, rooms."""

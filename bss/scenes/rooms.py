@@ -1,0 +1,225 @@
+"""Rooms: where microphones and talkers stand, and what each microphone hears of each talker.
+
+The image-source method is pyroomacoustics'. It builds impulse responses with as many threads as the machine has cores, and
+the rounding of the sum depends on that number; here its builder is called with one thread, so that the bytes of a scene do
+not. Lengths are in metres, times in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bss.errors import UsageError
+
+SPEED_OF_SOUND = 343.0
+MIC_HEIGHT = 1.2
+DISTANCES = (1.0, 1.8)  # of the talkers from the middle of the array
+MIN_ANGLE = math.radians(25)  # between neighbouring talkers, seen from the middle of the array
+MAX_TALKERS = 14  # that fit around the array at that angle
+WALL = 0.3  # nobody stands nearer to a wall
+NEAR = 0.3  # no talker is nearer to a microphone
+MAX_ORDER = 150  # of reflections: 4.5 million images, about 0.5 GB
+_TAPS, _TABLE = 81, 20  # length of the fractional-delay filters, and their table's steps per sample
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Places in a room, each row (x, y, z): `mics` (M, 3) and `talkers` (N, 3)."""
+
+    room: tuple[float, float, float]
+    mics: np.ndarray
+    talkers: np.ndarray
+
+    @property
+    def flight_times(self) -> np.ndarray:
+        """Seconds from each talker straight to each microphone, (N, M)."""
+        return np.asarray(np.linalg.norm(self.talkers[:, None] - self.mics[None], axis=-1) / SPEED_OF_SOUND)
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """What each microphone hears of an impulse from each talker: `rirs` (N, M, L); the walls that gave them; the decay."""
+
+    rirs: np.ndarray
+    absorption: float
+    max_order: int
+    rt60: tuple[float, ...]
+
+
+def check_room(room: Sequence[float]) -> tuple[float, float, float]:
+    """Three sides in metres, or UsageError."""
+    try:
+        sides = tuple(float(side) for side in room)
+    except (TypeError, ValueError):
+        sides = ()
+    if len(sides) != 3 or not all(math.isfinite(side) for side in sides):
+        raise UsageError(f"room={room!r} is not a size", "expected length, width and height in metres", "6x5x3, or (6, 5, 3)")
+    if min(sides) < 2 or max(sides) > 100:
+        raise UsageError(f"room={_size(sides)} cannot be simulated", "its sides must be from 2 to 100 m", "6x5x3, a living room")
+    return sides[0], sides[1], sides[2]
+
+
+def rt60_range(room: tuple[float, float, float]) -> tuple[float, float]:
+    """Shortest and longest reverberation time that a room of this size can be given: by Sabine's law, and by our memory."""
+    faces = [(room[0], room[1]), (room[0], room[2]), (room[1], room[2])]
+    surface = 2 * sum(a * b for a, b in faces)
+    shortest = 24 * math.log(10) * math.prod(room) / (SPEED_OF_SOUND * surface)
+    reach = min(a * b / math.hypot(a, b) for a, b in faces)  # metres of sound path per order of reflection, at least
+    return shortest, MAX_ORDER * reach / SPEED_OF_SOUND
+
+
+def check_rt60(rt60: float, room: tuple[float, float, float]) -> float:
+    """`rt60` if the room can have it, or UsageError saying what it can have."""
+    low, high = rt60_range(room)
+    low, high = math.ceil(low * 100) / 100, math.floor(high * 100) / 100
+    if not (rt60 == 0 or low <= rt60 <= high):
+        raise UsageError(
+            f"rt60={rt60:g} s is out of range for a room of {_size(room)} m",
+            f"with walls that swallow everything it is {low:g} s; above {high:g} s the echoes no longer fit in memory",
+            f"{low:g} to {high:g}, 0 for no echo at all, or another room",
+        )
+    return rt60
+
+
+def lay_out(room: tuple[float, float, float], n_talkers: int, n_mics: int, spacing: float, rng: np.random.Generator) -> Layout:
+    """A ring of microphones near the middle of the room, talkers around it.
+
+    Neighbouring microphones are `spacing` metres apart, at 1.2 m height. Talkers stand 1 to 1.8 m from the middle of the
+    ring, at least 25 degrees apart, a little higher than the microphones.
+
+    Raises
+    ------
+    UsageError
+        More talkers than fit around the array; a room too small for array and talkers.
+    """
+    if n_talkers > MAX_TALKERS:
+        raise UsageError(f"{n_talkers} talkers are too many", f"at most {MAX_TALKERS} stand around an array")
+    radius = 0.0 if n_mics == 1 else spacing / (2 * math.sin(math.pi / n_mics))
+    sides = np.array(room)
+    if 2 * (radius + WALL) > sides[:2].min():
+        raise UsageError(
+            f"{n_mics} microphones {spacing:g} m apart do not fit in a room of {_size(room)} m",
+            f"they stand on a ring of {2 * radius:.2f} m", "a smaller spacing, fewer microphones, or a larger room",
+        )  # fmt: skip
+    slack = np.minimum(0.5, sides[:2] / 2 - radius - WALL)
+    for _ in range(500):
+        centre = np.append(sides[:2] / 2 + slack * rng.uniform(-1, 1, 2), MIC_HEIGHT)
+        mics = centre + radius * _on_circle(rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(n_mics) / n_mics)
+        talkers = centre + _around(n_talkers, rng)
+        gaps = np.linalg.norm(talkers[:, None] - mics[None], axis=-1)
+        if (talkers >= WALL).all() and (talkers <= sides - WALL).all() and gaps.min() >= NEAR:
+            return Layout(room, mics, talkers)
+    raise UsageError(
+        f"a room of {_size(room)} m is too small for {n_talkers} talkers and {n_mics} microphones {spacing:g} m apart",
+        f"talkers stand at least {DISTANCES[0]:g} m from the middle of the array and {WALL:g} m from the walls",
+        "a larger room, such as 6x5x3, fewer talkers, or a smaller spacing",
+    )
+
+
+def _on_circle(angles: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=1)
+
+
+def _around(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Random places around the origin, (n, 3): on some of the rays of a star, each ray turned by as much as the angle allows."""
+    rays = max(8, n)
+    turn = max(0.0, (2 * np.pi / rays - MIN_ANGLE) / 2)
+    angles = rng.uniform(0, 2 * np.pi) + 2 * np.pi / rays * rng.permutation(rays)[:n] + rng.uniform(-turn, turn, n)
+    places: np.ndarray = rng.uniform(*DISTANCES, n)[:, None] * _on_circle(angles)
+    places[:, 2] = rng.uniform(0.2, 0.5, n)
+    return places
+
+
+def respond(layout: Layout, rt60: float, rate: int) -> Responses:
+    """Impulse responses of a shoebox room whose walls are such that the sound decays by 60 dB in `rt60` seconds.
+
+    Sabine's law gives a first absorption; as it is wrong by a third in well-damped rooms, the absorption is corrected until
+    the measured decay, averaged over the talkers at microphone 1, is the one asked for. `rt60=0` is a room without walls.
+
+    Reference: Allen and Berkley (1979), Image method for efficiently simulating small-room acoustics.
+    """
+    import pyroomacoustics as pra
+
+    absorption, order = pra.inverse_sabine(rt60, layout.room, c=SPEED_OF_SOUND) if rt60 else (1.0, 0)
+    length = int(rate * (layout.flight_times.max() + 1.2 * rt60)) + _TAPS
+    images = [_images(layout, talker, order, rate, length) for talker in layout.talkers]
+    if rt60 == 0:
+        rirs = _build(layout, images, absorption, rate, length, layout.mics)
+        return Responses(rirs, absorption, order, (0.0,) * len(images))
+    for _ in range(6):
+        probe = _build(layout, images, absorption, rate, length, layout.mics[:1])
+        decay = float(np.mean([decay_time(rir[0], rate) for rir in probe]))
+        if abs(decay / rt60 - 1) < 0.02:
+            break
+        absorption = min(0.999, 1 - (1 - absorption) ** (decay / rt60))  # the decay's slope goes with log(1 - absorption)
+    rirs = _build(layout, images, absorption, rate, length, layout.mics)
+    return Responses(rirs, float(absorption), order, tuple(decay_time(rir[0], rate) for rir in rirs))
+
+
+def _images(layout: Layout, talker: np.ndarray, order: int, rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mirror images of a talker in the walls: places (3, n_images) and numbers of reflections (n_images,).
+
+    Those too far away to be heard by any microphone within `length` samples are left out.
+    """
+    import pyroomacoustics as pra
+
+    # one microphone will do: in a shoebox every microphone sees every image
+    shoebox: Any = pra.ShoeBox(np.array(layout.room), fs=rate, max_order=order)
+    shoebox.add_source(talker)
+    shoebox.add_microphone_array(pra.MicrophoneArray(layout.mics[:1].T, rate))
+    shoebox.image_source_model()
+    source = shoebox.sources[0]
+    ring = np.linalg.norm(layout.mics - layout.mics[0], axis=1).max()
+    near = np.linalg.norm(source.images - layout.mics[:1].T, axis=0) < length / rate * SPEED_OF_SOUND + ring
+    return source.images[:, near].astype(np.float64), source.orders[near]
+
+
+def _build(
+    layout: Layout, images: list[tuple[np.ndarray, np.ndarray]], absorption: float, rate: int, length: int, mics: np.ndarray
+) -> np.ndarray:
+    """Add up the images of every talker at every microphone: (N, M, length)."""
+    from pyroomacoustics import libroom
+    from scipy.signal import butter, sosfiltfilt
+
+    early = _TAPS // 2  # the fractional-delay filters start that many samples before the sound arrives
+    # images all push the same way, which real echoes do not: take out the slow swell, as Allen and Berkley do
+    highpass = butter(2, 10.0, "highpass", fs=rate, output="sos")
+    rirs = np.zeros((len(images), len(mics), length))
+    for n, (places, reflections) in enumerate(images):
+        reflected = np.sqrt(1 - absorption) ** reflections
+        for m, mic in enumerate(mics):
+            distance = np.linalg.norm(places - mic[:, None], axis=0)
+            heard = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - _TAPS)
+            arrival = (distance[heard] / SPEED_OF_SOUND + early / rate).astype(np.float32)
+            rir = np.zeros(length + _TAPS, np.float32)
+            loudness = (reflected[heard] / distance[heard]).astype(np.float32)
+            libroom.rir_builder(rir, arrival, loudness, rate, _TAPS, _TABLE, 1)
+            full = sosfiltfilt(highpass, rir) if len(heard) > 1 else rir
+            rirs[n, m] = full[early : early + length]
+    return rirs
+
+
+def decay_time(rir: np.ndarray, rate: int) -> float:
+    """Reverberation time in seconds, from the slope between -5 and -25 dB of the energy left after the direct sound (T20).
+
+    Reference: Schroeder (1965), New method of measuring reverberation time.
+    """
+    after = int(np.argmax(np.abs(rir))) + int(0.0025 * rate)
+    left = np.cumsum(rir[:after:-1] ** 2)[::-1]
+    if left.size < 2 or left[0] <= 0:
+        return 0.0
+    level = 10 * np.log10(np.maximum(left / left[0], 1e-12))
+    start, stop = int(np.argmax(level < -5)), int(np.argmax(level < -25))
+    if stop - start < 2:
+        return 0.0
+    slope = np.polyfit(np.arange(start, stop) / rate, level[start:stop], 1)[0]
+    return float(-60 / slope)
+
+
+def _size(room: Sequence[float]) -> str:
+    return "x".join(f"{side:g}" for side in room)

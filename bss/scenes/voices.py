@@ -1,0 +1,173 @@
+"""Test voices: texts spoken by synthesisers, each by another speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bss.errors import InputError, UsageError, check_choice, check_int
+from bss.scenes import engines
+from bss.signals.resample import resample
+
+ENGINES = ("auto", "gtts", "espeak")
+LEVEL = 0.07  # RMS of every voice
+PEAK = 0.9
+
+# espeak-ng's speakers: variant, words per minute, pitch. Neighbours differ in all three, and men and women take turns.
+CAST = (
+    ("m3", 160, 35),
+    ("f2", 172, 55),
+    ("m7", 148, 60),
+    ("f5", 165, 70),
+    ("m1", 178, 20),
+    ("f4", 150, 40),
+    ("m8", 168, 30),
+    ("f3", 182, 75),
+    ("m2", 155, 50),
+    ("f1", 160, 30),
+    ("m4", 175, 45),
+    ("m6", 145, 70),
+)
+# accents of one language, so that not only pitch tells speakers apart
+ACCENTS = {"en": ("en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-gb-x-gbcwmd")}
+# gTTS has one speaker per language and country, named by the domain of Google in that country
+DOMAINS = {
+    "en": ("com", "co.uk", "com.au", "co.in", "ie", "co.za", "ca"),
+    "fr": ("fr", "ca"),
+    "pt": ("com.br", "pt"),
+    "es": ("es", "com.mx", "us"),
+}
+SHIFTS = (1.0, 0.87, 1.14, 0.93, 1.07)  # speed and pitch of gTTS's voice when it must play another speaker, too
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """One text, spoken: `x` (n,) float32 at `rate`, and who spoke it."""
+
+    x: np.ndarray
+    rate: int
+    text: str
+    engine: str
+    speaker: str
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """All texts, spoken by one engine; `note` says why it is not the one that was hoped for, or is empty."""
+
+    spoken: tuple[Spoken, ...]
+    engine: str
+    note: str = ""
+
+
+def speak(
+    texts: Sequence[str],
+    *,
+    engine: str = "auto",
+    languages: Sequence[str] = ("en",),
+    voices: Sequence[str] = (),
+    rate: int = 16_000,
+) -> Speech:
+    """Speak texts, each with a voice of its own, all at one level.
+
+    Parameters
+    ----------
+    texts : list of str
+        What to say.
+    engine : {"auto", "gtts", "espeak"}
+        gTTS needs the network; "auto" takes espeak-ng when gTTS cannot be used, and says so in `Speech.note`.
+    languages : list of str
+        A language for each text, taken in turn, such as ``("en-us", "de")``.
+    voices : list of str
+        espeak-ng's voices, LANGUAGE+VARIANT such as ``en-us+f3``, taken in turn; chosen for you by default.
+    rate : int
+        Samples per second.
+
+    Returns
+    -------
+    Speech
+
+    Raises
+    ------
+    UsageError
+        No such engine, language or voice; an empty text.
+    InputError
+        A text without anything to speak.
+    BssError
+        No synthesiser can be used.
+
+    Examples
+    --------
+    >>> from bss.scenes.voices import speak
+    >>> speech = speak(["Good morning.", "Guten Morgen."], engine="espeak", languages=["en", "de"])  # doctest: +SKIP
+    """
+    check_choice("engine", engine, ENGINES)
+    check_int("rate", rate, 1000, 192_000)
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise UsageError("no text was given", hint="at least one, in quotes")
+    for k, text in enumerate(texts):
+        if not text.strip():
+            raise UsageError(f"text {k + 1} is empty", hint="words, in quotes")
+    if not languages:
+        raise UsageError("no language was given", hint="en")
+    if voices and engine == "gtts":
+        raise UsageError("voices can be chosen of espeak-ng only", "gTTS has one for each language", "engine espeak")
+    if engine == "espeak" or voices:
+        return Speech(tuple(_by_espeak(texts, languages, voices, rate)), "espeak")
+    try:
+        return Speech(tuple(_by_google(texts, languages, rate)), "gtts")
+    except engines.Unreachable as error:
+        if engine == "gtts":
+            raise
+        note = f"espeak-ng speaks, not gTTS: {error.what}" + (f" ({error.why})" if error.why else "")
+        return Speech(tuple(_by_espeak(texts, languages, (), rate)), "espeak", note)
+
+
+def _by_espeak(texts: Sequence[str], languages: Sequence[str], voices: Sequence[str], rate: int) -> list[Spoken]:
+    for voice in voices or languages:
+        engines.check_espeak_voice(voice)
+    spoken = []
+    for k, text in enumerate(texts):
+        again, k_cast = divmod(k, len(CAST))
+        variant, speed, pitch = CAST[k_cast]
+        # past the end of the cast: the same throats, speaking higher or lower and faster or slower
+        speed, pitch = speed + (0, 14, -12)[again % 3], (pitch + 37 * again) % 100
+        language = languages[k % len(languages)]
+        accents = ACCENTS.get(language, (language,))
+        voice = voices[k % len(voices)] if voices else f"{accents[k % len(accents)]}+{variant}"
+        x, own_rate = engines.espeak_says(text, voice, speed, pitch)
+        speaker = f"{voice}, {speed} words per minute, pitch {pitch}"
+        spoken.append(Spoken(_level(x, own_rate, rate, text), rate, text, "espeak", speaker))
+    return spoken
+
+
+def _by_google(texts: Sequence[str], languages: Sequence[str], rate: int) -> list[Spoken]:
+    codes = [engines.check_google_language(language) for language in languages]
+    used: dict[str, int] = {}
+    spoken = []
+    for k, text in enumerate(texts):
+        code = codes[k % len(codes)]
+        domains = DOMAINS.get(code, ("com",))
+        again, k_domain = divmod(used.get(code, 0), len(domains))
+        used[code] = used.get(code, 0) + 1
+        shift = SHIFTS[again % len(SHIFTS)]
+        x, own_rate = engines.google_says(text, code, domains[k_domain])
+        speaker = f"{code} of translate.google.{domains[k_domain]}" + (f", sped up by {shift:g}" if shift != 1 else "")
+        spoken.append(Spoken(_level(x, round(own_rate * shift), rate, text), rate, text, "gtts", speaker))
+    return spoken
+
+
+def _level(x: np.ndarray, own_rate: int, rate: int, text: str) -> Any:
+    """Cut the silence around the words, resample, and bring to the one level, without clipping."""
+    loud = np.flatnonzero(np.abs(x) > 0.005 * np.abs(x).max(initial=0))
+    if loud.size == 0:
+        raise InputError(f"there is nothing to speak in the text {text!r}", "the synthesiser made silence of it", "words")
+    margin = own_rate // 20
+    x = x[max(0, loud[0] - margin) : loud[-1] + margin]
+    y = resample(x[None].astype(np.float32), own_rate, rate)[0]
+    gain = min(LEVEL / np.sqrt(np.mean(y**2)), PEAK / np.abs(y).max())
+    return (gain * y).astype(np.float32)

@@ -1,0 +1,134 @@
+"""Samples to files: formats by name, rounding to PCM, bytes that depend on the samples alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from bss.checks import check_recording
+from bss.errors import InputError, UsageError, check_int
+from bss.signals.headers import clear_peak_time
+
+BLOCK = 1 << 16  # frames written at a time
+FLOATS = ("FLOAT", "DOUBLE")
+BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+WAV_LIMIT = 0xFFFFFFFF - (1 << 16)  # bytes of audio; RIFF sizes are 32 bits wide, and the header needs some
+# suffix -> format and the subtype that keeps most of float samples
+FORMATS = {
+    ".wav": ("WAV", "FLOAT"),
+    ".wave": ("WAV", "FLOAT"),
+    ".rf64": ("RF64", "FLOAT"),
+    ".w64": ("W64", "FLOAT"),
+    ".caf": ("CAF", "FLOAT"),
+    ".aif": ("AIFF", "FLOAT"),
+    ".aiff": ("AIFF", "FLOAT"),
+    ".au": ("AU", "FLOAT"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".oga": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
+def format_of(name: str, kind: str | None = None, subtype: str | None = None) -> tuple[str, str]:
+    """Format and subtype for a file name; what is given is taken, what is None follows from the suffix.
+
+    Raises
+    ------
+    UsageError
+        A suffix that is not written, or a subtype that the format does not have.
+    """
+    import soundfile
+
+    suffix = Path(name).suffix.lower()
+    if kind is None:
+        if suffix not in FORMATS:
+            raise UsageError(f"cannot write {name}", f"no format goes by the suffix {suffix!r}", "one of " + ", ".join(FORMATS))
+        kind, usual = FORMATS[suffix]
+    else:
+        kind = kind.upper()
+        usual = next((kept for known, kept in FORMATS.values() if known == kind), "PCM_16")
+    chosen = (subtype or usual).upper()
+    if not soundfile.check_format(kind, chosen):
+        have = ", ".join(soundfile.available_subtypes(kind)) if kind in soundfile.available_formats() else ""
+        raise UsageError(f"cannot write {kind} with subtype {chosen}", hint=f"one of {have}" if have else "WAV or FLAC")
+    return kind, chosen
+
+
+def encoded_bytes(n_values: int, subtype: str) -> int:
+    """Bytes that so many samples, of all channels together, take in a file; for lossy subtypes as much as in PCM_16."""
+    width = {"FLOAT": 4, "DOUBLE": 8}.get(subtype, BITS.get(subtype, 16) // 8)
+    return n_values * width + 4096
+
+
+def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, name: str) -> None:
+    """Write `x` (M, n) or (n,) to `path`, through to the disk; WAV of more than 4 GiB becomes RF64.
+
+    `name` is what errors call the file.
+
+    PCM is rounded to nearest, without dither. The same samples make the same bytes, except in Ogg, which numbers its
+    streams at random.
+
+    Raises
+    ------
+    InputError
+        Samples that are not finite or beyond full scale, a shape or rate that the format does not take, a full disk.
+    """
+    x = check_recording(np.atleast_2d(x), name=name)
+    check_int("rate", rate, 1)
+    loudest = peak(x)
+    if subtype not in FLOATS and loudest > 1:
+        why = f"{subtype} holds at most 1, louder samples would be clipped"
+        raise InputError(f"{name} would peak at {loudest:.4g}", why, "scale it down, or write the subtype FLOAT")
+    if kind == "WAV" and encoded_bytes(x.size, subtype) > WAV_LIMIT:
+        kind = "RF64"
+    _write_blocks(path, x, rate, kind, subtype, name)
+    if kind in ("WAV", "WAVEX", "AIFF") and subtype in FLOATS:
+        clear_peak_time(path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def peak(x: np.ndarray) -> float:
+    """Largest magnitude; NaN if there is one in `x`."""
+    return float(max(np.max(x), -np.min(x)))
+
+
+def to_pcm(x: np.ndarray, bits: int) -> np.ndarray:
+    """Samples within [-1, 1] as int32 whose upper `bits` are the nearest PCM value; only +1 itself is one step off.
+
+    Examples
+    --------
+    >>> (to_pcm(np.array([0.5, -1.0, 1.0, 1.5 / 32768]), 16) >> 16).tolist()
+    [16384, -32768, 32767, 2]
+    """
+    top = 1 << (bits - 1)
+    # libsndfile would round down, and so add half a step of DC
+    nearest = np.clip(np.rint(x * np.float64(top)), -top, top - 1).astype(np.int32)
+    shifted: np.ndarray = nearest << (32 - bits)
+    return shifted
+
+
+def _write_blocks(path: Path, x: np.ndarray, rate: int, kind: str, subtype: str, name: str) -> None:
+    import soundfile
+
+    n = x.shape[1]
+    try:
+        with soundfile.SoundFile(str(path), "w", rate, x.shape[0], format=kind, subtype=subtype) as file:
+            for first in range(0, n, BLOCK):
+                block = x[:, first : first + BLOCK].T  # libsndfile takes (k, M)
+                file.write(np.ascontiguousarray(to_pcm(block, BITS[subtype]) if subtype in BITS else block))
+        with soundfile.SoundFile(str(path)) as written:
+            written.seek(n - 1)
+            whole = written.frames >= n and len(written.read(1)) == 1
+    except (soundfile.LibsndfileError, AssertionError, ValueError) as error:
+        # soundfile asserts that as much was written as was given
+        said = getattr(error, "error_string", "") or "less was written than was given"
+        why = f"{x.shape[0]} channels at {rate} Hz as {kind} {subtype}: {said}"
+        hint = "see whether the disk is full and the format takes as many channels at that rate"
+        raise InputError(f"cannot write {name}", why, hint) from error
+    if not whole:
+        raise InputError(f"cannot write {name}", "less was written than was given", "see whether the disk is full")

@@ -1,0 +1,162 @@
+"""Which files a person means: folders and globs expanded in natural order, each file once."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bss.errors import InputError
+
+STDIN = Path("-")
+
+# what a folder is searched for; a file that is named itself may have any suffix
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff"}
+    | {".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".aac", ".wma", ".wv", ".ape", ".tta", ".amr", ".ac3", ".mka", ".weba"}
+)
+
+
+def expand(patterns: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The files that `patterns` name, in the order given.
+
+    A folder stands for the audio files in it (not for those in its subfolders), a glob for what it matches; both in
+    natural order, mic2 before mic10, without hidden files. ``"-"`` stands for stdin and is passed on.
+
+    Parameters
+    ----------
+    patterns : str, path or sequence of them
+        Files, folders and globs (``*``, ``?``, ``[...]``, ``**``).
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        A file that does not exist, a glob without match, a folder without audio, a file named twice, no name at all.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("mic10.wav", "mic2.wav", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in expand([folder])]
+    ['mic2.wav', 'mic10.wav']
+    """
+    if isinstance(patterns, str | os.PathLike):
+        patterns = [patterns]
+    files = [file for pattern in patterns for file in _expand_one(os.fspath(pattern))]
+    if not files:
+        raise InputError("no audio files were given", hint="name files or a folder of them")
+    _refuse_twice(files)
+    return files
+
+
+def natural_key(path: str | os.PathLike[str]) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Sorting key under which mic2 comes before mic10."""
+    # the leading 0/1 keeps numbers and words from being compared with each other
+    words = re.split(r"(\d+)", os.fspath(path))
+    key = tuple((0, int(w)) if w.isdecimal() else (1, w.casefold()) for w in words if w)
+    return key, os.fspath(path)
+
+
+def label(path: Path) -> str:
+    """How a file is called in messages."""
+    return "stdin" if path == STDIN else str(path)
+
+
+def is_audio_name(path: Path) -> bool:
+    """Whether the name is that of a visible audio file."""
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+
+
+def _expand_one(pattern: str) -> list[Path]:
+    if pattern == "-":
+        return [STDIN]
+    path = Path(pattern)
+    if path == STDIN:  # "./-" is a file of that name, not stdin
+        path = Path.cwd() / path
+    if path.is_dir() and pattern:
+        return _in_folder(path)
+    if os.path.lexists(path) and pattern:  # before the glob: brackets are allowed in names
+        return [_regular(path)]
+    if glob.has_magic(pattern):
+        return _matching(pattern)
+    raise _missing(pattern)
+
+
+def _regular(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(f"{path} is a link to a file that does not exist: {os.path.realpath(path)}")
+    raise InputError(
+        f"{path} is not a regular file", "a pipe or device cannot be read twice or searched", f"pipe it in: bss ... - < {path}"
+    )
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir(), key=natural_key)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read", str(error)) from error
+    files = [entry for entry in entries if is_audio_name(entry) and entry.is_file()]
+    if files:
+        return files
+    inside = [entry for entry in entries if entry.is_dir() and _holds_audio(entry)]
+    hint = "name one of its subfolders: " + ", ".join(map(str, inside[:5])) if inside else "name the files or another folder"
+    raise InputError(f"the folder {folder} holds no audio files", "subfolders are not searched" if inside else "", hint)
+
+
+def _holds_audio(folder: Path) -> bool:
+    try:
+        return not folder.name.startswith(".") and any(is_audio_name(entry) for entry in folder.iterdir())
+    except OSError:  # only a hint depends on it
+        return False
+
+
+def _matching(pattern: str) -> list[Path]:
+    found = sorted((Path(match) for match in glob.glob(pattern, recursive=True)), key=natural_key)
+    files = [path for path in found if path.is_file()]
+    # "mics/*" means the recordings among what lies there; "*.dat" means what it says
+    audio = [path for path in files if is_audio_name(path)] or files
+    for folder in found if not files else ():
+        if folder.is_dir():
+            audio += _in_folder(folder)
+    if not audio:
+        raise InputError(f"no file matches {pattern}", hint=f"look at what is there: {Path(pattern).parent}")
+    return audio
+
+
+def _missing(pattern: str) -> InputError:
+    path = Path(pattern)
+    if not pattern:
+        return InputError("an empty file name was given", hint="look at the variable or quotes it came from")
+    parent = path.parent
+    if not parent.is_dir():
+        return InputError(f"{path} does not exist", f"there is no folder {parent}", "look at the spelling of the folder")
+    try:
+        siblings = {entry.name.casefold(): entry.name for entry in sorted(parent.iterdir()) if entry.name[0] != "."}
+    except OSError as error:
+        return InputError(f"{path} cannot be reached", str(error))
+    close = [siblings[name] for name in difflib.get_close_matches(path.name.casefold(), siblings, n=3, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(str(parent / name) for name in close)}?" if close else "look at its name and folder"
+    return InputError(f"{path} does not exist", hint=hint)
+
+
+def _refuse_twice(files: list[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for file in files:
+        key = "-" if file == STDIN else os.path.realpath(file)
+        if key in seen:
+            also = "" if str(seen[key]) == str(file) else f" (also as {seen[key]})"
+            why = "stdin can be read only once" if file == STDIN else "two copies of one microphone cannot be told apart"
+            raise InputError(f"{label(file)} is named twice{also}", why, "name it once")
+        seen[key] = file

@@ -1,0 +1,120 @@
+"""The short-time Fourier transform as one immutable value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bss.errors import InputError, UsageError, check_int
+
+BLOCK_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class Stft:
+    """An STFT with a periodic Hann window and its exact inverse.
+
+    Parameters
+    ----------
+    n_fft : int
+        Samples of a frame; even.
+    hop : int, optional
+        Samples from one frame to the next; at most half of n_fft, a quarter of it by default.
+
+    Raises
+    ------
+    UsageError
+        n_fft is odd or hop does not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np, bss
+    >>> stft = bss.Stft(512, 128)
+    >>> x = np.random.default_rng(0).normal(size=(2, 4000)).astype(np.float32)
+    >>> X = stft.forward(x)
+    >>> X.shape, X.dtype
+    ((257, 2, 35), dtype('complex64'))
+    >>> np.allclose(stft.inverse(X, 4000), x, atol=1e-5)
+    True
+    """
+
+    n_fft: int
+    hop: int = 0
+
+    def __post_init__(self) -> None:
+        check_int("n_fft", self.n_fft, 4)
+        if self.n_fft % 2:
+            raise UsageError(f"n_fft={self.n_fft} is odd", hint=f"n_fft={self.n_fft + 1}")
+        if not self.hop:
+            object.__setattr__(self, "hop", self.n_fft // 4)
+        check_int("hop", self.hop, 1, self.n_fft // 2)
+
+    @property
+    def n_bins(self) -> int:
+        """F, the number of frequency bins."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def lead(self) -> int:
+        """Zeros before sample 0, so that the first samples lie in as many frames as all others."""
+        return self.n_fft - self.hop
+
+    def n_frames(self, n: int) -> int:
+        """T, the number of frames of n samples."""
+        return -(-(n + self.lead) // self.hop)
+
+    @cached_property
+    def window(self) -> np.ndarray:
+        """(n_fft,) periodic Hann window, float64."""
+        window: np.ndarray = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.n_fft) / self.n_fft)
+        return window
+
+    @cached_property
+    def dual(self) -> np.ndarray:
+        """(n_fft,) synthesis window: overlapped analysis times synthesis is one everywhere."""
+        square = np.zeros(-(-self.n_fft // self.hop) * self.hop)
+        square[: self.n_fft] = self.window**2
+        total = square.reshape(-1, self.hop).sum(0)
+        return np.asarray(self.window / np.tile(total, len(square) // self.hop)[: self.n_fft])
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Spectra (F, M, T) of x (M, n); complex64 of float32, complex128 of float64."""
+        from scipy.fft import rfft
+
+        if x.ndim != 2 or x.dtype not in (np.float32, np.float64):
+            raise InputError(f"x is {x.dtype} of shape {x.shape}", "expected (M, n) float32 or float64")
+        m, n = x.shape
+        frames = self.n_frames(n)
+        padded = np.zeros((m, self.n_fft + (frames - 1) * self.hop), x.dtype)
+        padded[:, self.lead : self.lead + n] = x
+        view = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop]
+        window = self.window.astype(x.dtype)
+        X = np.empty((self.n_bins, m, frames), np.result_type(x.dtype, np.complex64))
+        for t in self._blocks(m, frames, x.itemsize):
+            X[:, :, t] = rfft(view[:, t] * window, axis=2).transpose(2, 0, 1)
+        return X
+
+    def inverse(self, Y: np.ndarray, n: int) -> np.ndarray:
+        """Signals (N, n) of spectra Y (F, N, T): sample 0 is sample 0, and n samples come back."""
+        from scipy.fft import irfft
+
+        bins, sources, frames = Y.shape
+        if bins != self.n_bins or frames != self.n_frames(n):
+            raise InputError(
+                f"spectra of shape {Y.shape}",
+                f"an STFT of {self.n_fft}/{self.hop} has {self.n_bins} bins, and {self.n_frames(n)} frames for {n} samples",
+            )
+        y = np.zeros((sources, self.n_fft + (frames - 1) * self.hop), Y.real.dtype)
+        dual = self.dual.astype(y.dtype)
+        for t in self._blocks(sources, frames, y.itemsize):
+            block = irfft(Y[:, :, t].transpose(1, 2, 0), n=self.n_fft, axis=2) * dual
+            for i in range(block.shape[1]):
+                start = (t.start + i) * self.hop
+                y[:, start : start + self.n_fft] += block[:, i]
+        return y[:, self.lead : self.lead + n]
+
+    def _blocks(self, channels: int, frames: int, itemsize: int) -> list[slice]:
+        step = max(1, BLOCK_BYTES // (channels * self.n_fft * itemsize))
+        return [slice(t, min(t + step, frames)) for t in range(0, frames, step)]

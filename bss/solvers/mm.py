@@ -1,0 +1,155 @@
+"""The majorise-minimise loop, written once for AuxIVA, OverIVA, ILRMA and every other pair of contrast and update."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from bss.errors import InputError, SolverError, UsageError, check_int
+from bss.kernels import numbers, seam
+from bss.solvers.contrasts import Contrast
+from bss.solvers.result import Separation
+from bss.solvers.updates import Update
+
+Callback = Callable[[int, float], Any]
+
+
+def majorise_minimise(
+    X: np.ndarray,
+    contrast: Contrast,
+    update: Update,
+    *,
+    n_sources: int | None = None,
+    n_iter: int = 50,
+    tol: float = 1e-6,
+    rng: int | np.random.Generator = 0,
+    start: np.ndarray | None = None,
+    callback: Callback | None = None,
+) -> Separation:
+    """Lower sum_n E[G_n(y_n)] - 2 sum_f log |det W_f| from a start.
+
+    Parameters
+    ----------
+    X : np.ndarray
+        (F, M, T) spectra of the microphones.
+    contrast, update : Contrast, Update
+        The source model and the way the demixing moves.
+    n_sources : int, optional
+        N, at most M; M by default.
+    n_iter, tol : int, float
+        Iterations at most; it stops when the loss per bin falls by less than `tol` in an iteration. 0 never stops early.
+    rng : int or np.random.Generator
+        Where random starts come from.
+    start : np.ndarray, optional
+        (F, N, M) first demixing; the first N microphones by default.
+    callback : callable, optional
+        Called with (iteration, loss) after each iteration; an exception of its own ends the solve.
+
+    Raises
+    ------
+    InputError
+        X is not (F, M, T) complex and finite, or silent.
+    UsageError
+        More sources than microphones, or a start of the wrong shape.
+    SolverError
+        It diverged.
+    """
+    X = check_spectra(X)
+    F, M, _ = X.shape
+    N = check_sources(n_sources, M)
+    check_int("n_iter", n_iter, 1)
+    kernels = seam.of(X)
+    level = numbers.level(X)
+    X = X / level  # levels near one, so that one rule for small numbers serves; undone in W
+    C = kernels.covariance(X)
+    W = first_demixing(start, F, N, M, X.dtype)
+    if N < M:
+        kernels.orthogonal_background(C, W, N)
+    Y = kernels.demix(W, X)
+    state = contrast.start(kernels, Y[:, :N], np.random.default_rng(rng))
+    losses: list[float] = []
+    for i in range(n_iter):
+        phi, state, loss = contrast.step(kernels, Y[:, :N], state)
+        losses.append(_objective(kernels, loss, C, W, N) / F)
+        if not np.isfinite(losses[-1]):
+            raise SolverError(
+                f"the separation diverged in iteration {i}", "its objective is no longer finite",
+                "`bss check` on the recording, fewer sources, or double precision",
+            )  # fmt: skip
+        if callback is not None:
+            callback(i, losses[-1])
+        if tol > 0 and i > 0 and losses[-2] - losses[-1] < tol:
+            break
+        update.step(kernels, X, C, Y, W, phi)
+    return _finish(kernels, X, W[:, :N], level, losses, tol)
+
+
+def _objective(kernels: ModuleType, contrast_loss: float, C: np.ndarray, W: np.ndarray, n_sources: int) -> float:
+    loss = contrast_loss - 2 * kernels.log_det(W)
+    if n_sources < W.shape[1]:
+        U = W[:, n_sources:]
+        loss += float(kernels.log_det(kernels.load_diagonal(U @ C @ U.conj().swapaxes(1, 2))))
+    return float(loss)
+
+
+def _finish(kernels: ModuleType, X: np.ndarray, W: np.ndarray, level: float, losses: list[float], tol: float) -> Separation:
+    W = np.ascontiguousarray(W)
+    Y = kernels.demix(W, X)
+    if not np.isfinite(Y.real.sum(dtype=np.float64) + Y.imag.sum(dtype=np.float64)):
+        raise SolverError("the separation diverged", "its sources are not finite", "`bss check` on the recording")
+    converged = len(losses) > 1 and losses[-2] - losses[-1] < tol
+    message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
+    if tol > 0 and not converged:
+        message += f"; the loss still fell by more than tol={tol:g}: try a larger n_iter"
+    return Separation(Y, W / np.asarray(level, W.real.dtype), np.asarray(losses), len(losses), converged, message)
+
+
+def first_demixing(start: np.ndarray | None, F: int, N: int, M: int, dtype: Any) -> np.ndarray:
+    """(F, M, M) demixing with `start` (F, N, M), or the identity, in its first N rows."""
+    W = np.zeros((F, M, M), dtype)
+    W[:] = np.eye(M, dtype=dtype)
+    if start is not None:
+        if start.shape != (F, N, M):
+            raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
+        W[:, :N] = start
+    return W
+
+
+def check_spectra(X: Any) -> np.ndarray:
+    """X as a complex, finite (F, M, T) array, or InputError saying what came and what was expected."""
+    seam.of(X)
+    if X.ndim != 3 or X.dtype not in (np.complex64, np.complex128):
+        raise InputError(
+            f"X is {X.dtype} of shape {X.shape}", "expected complex (F, M, T): bins, microphones, frames",
+            "X = bss.Stft(4096, 1024).forward(x)",
+        )  # fmt: skip
+    F, M, T = X.shape
+    if M > T or F == 0:
+        raise InputError(
+            f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
+            "X.transpose, a longer recording, or a shorter n_fft",
+        )  # fmt: skip
+    for m in range(M):
+        if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
+            raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
+    return X  # type: ignore[no-any-return]
+
+
+def check_sources(n_sources: int | None, M: int) -> int:
+    """N, at most M."""
+    if n_sources is None:
+        return M
+    try:
+        n_sources = operator.index(n_sources)
+    except TypeError:
+        raise UsageError(f"n_sources={n_sources!r} is not a whole number", hint=f"1 to {M}") from None
+    if n_sources > M:
+        raise UsageError(
+            f"{n_sources} sources asked for, {M} microphones given", "a linear demixing finds at most one source per microphone",
+            f"n_sources of at most {M}; time-frequency masking for more talkers than microphones is planned",
+        )  # fmt: skip
+    return check_int("n_sources", n_sources, 1, M)

@@ -1,0 +1,111 @@
+"""The scale of the sources: what a solver leaves open, decided from how each source reaches the microphones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bss.errors import UsageError, check_int
+from bss.kernels import seam
+from bss.solvers.result import Separation
+
+
+def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
+    """A (F, M, N) or (M, N): how each source reaches each microphone. A[f, m, n] y_n is the image of source n at m.
+
+    The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to them.
+    """
+    W = separation.demixing
+    if W is None:
+        raise UsageError("this separation has no demixing matrices", "it was made by masks", "a linear solver")
+    if W.shape[-1] == W.shape[-2]:
+        return np.linalg.inv(W)
+    stacked = X if X.ndim == 3 else X[None]
+    kernels = seam.of(X)
+    C = kernels.covariance(stacked)
+    V = W if W.ndim == 3 else W[None]
+    CW = C @ V.conj().swapaxes(1, 2)
+    A = np.linalg.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
+    return np.asarray(A if X.ndim == 3 else A[0], W.dtype)
+
+
+def projection_back(separation: Separation, X: np.ndarray, *, reference_mic: int = 0) -> Separation:
+    """Each source as the reference microphone hears it.
+
+    Parameters
+    ----------
+    separation : Separation
+        Of X, sources (F, N, T) or (N, n).
+    X : np.ndarray
+        (F, M, T) or (M, n), what was separated.
+    reference_mic : int
+        Index of the microphone, from 0.
+
+    Returns
+    -------
+    Separation
+        Sources and demixing rescaled, so that `sources == demixing @ X` still; of square demixings they sum to the
+        reference microphone.
+
+    Raises
+    ------
+    UsageError
+        There is no such microphone, or the separation has no demixing.
+
+    References
+    ----------
+    N. Murata, S. Ikeda and A. Ziehe, "An approach to blind source separation based on temporal structure of speech
+    signals", Neurocomputing 41, 2001.
+
+    Examples
+    --------
+    >>> import numpy as np, bss
+    >>> x = np.array([[1.0, 0.5], [0.5, 1.0]]) @ np.random.default_rng(0).laplace(size=(2, 9000))
+    >>> separation = bss.projection_back(bss.fastica(x), x, reference_mic=1)
+    >>> np.allclose(separation.sources.sum(0), x[1])
+    True
+    """
+    check_int("reference_mic", reference_mic, 0, separation.demixing.shape[-1] - 1)
+    return _scaled(separation, mixing(separation, X)[..., reference_mic, :])
+
+
+def minimal_distortion(separation: Separation, X: np.ndarray) -> Separation:
+    """Each source n as microphone n hears it: W <- diag(W^-1) W, the least change of the recording.
+
+    Parameters
+    ----------
+    separation : Separation
+        Of X, sources (F, N, T) or (N, n).
+    X : np.ndarray
+        (F, M, T) or (M, n), what was separated.
+
+    Returns
+    -------
+    Separation
+        Sources and demixing rescaled.
+
+    Raises
+    ------
+    UsageError
+        The separation has no demixing.
+
+    References
+    ----------
+    K. Matsuoka and S. Nakashima, "Minimal distortion principle for blind source separation", ICA 2001.
+
+    Examples
+    --------
+    >>> import numpy as np, bss
+    >>> x = np.array([[1.0, 0.5], [0.5, 1.0]]) @ np.random.default_rng(0).laplace(size=(2, 9000))
+    >>> separation = bss.minimal_distortion(bss.fastica(x), x)
+    >>> np.allclose(np.diag(np.linalg.inv(separation.demixing)), 1)
+    True
+    """
+    return _scaled(separation, np.diagonal(mixing(separation, X), axis1=-2, axis2=-1))
+
+
+def _scaled(separation: Separation, gain: np.ndarray) -> Separation:
+    """The separation with row n of every bin multiplied by gain (..., N)."""
+    gain = gain.astype(separation.demixing.dtype)[..., None]
+    return replace(separation, sources=separation.sources * gain, demixing=separation.demixing * gain)

@@ -1,0 +1,116 @@
+"""Centring and whitening, with the number of independent channels found on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bss.checks import check_recording
+from bss.errors import InputError, UsageError, check_int
+from bss.kernels import seam
+from bss.kernels.numbers import floor
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Uncorrelated channels of unit variance: `whitened == matrix @ (x - mean)`.
+
+    Attributes
+    ----------
+    whitened : np.ndarray
+        (R, n), rows of zero mean whose covariance is the identity.
+    matrix : np.ndarray
+        (R, M) float64.
+    mean : np.ndarray
+        (M,) float64.
+    rank : int
+        R, how many of the M channels are linearly independent, or how many were asked for.
+    """
+
+    whitened: np.ndarray
+    matrix: np.ndarray
+    mean: np.ndarray
+    rank: int
+
+
+def whiten(x: np.ndarray, *, n_components: int | None = None) -> Whitening:
+    """Centre and whiten by the principal components of the covariance.
+
+    Parameters
+    ----------
+    x : np.ndarray
+        (M, n) samples.
+    n_components : int, optional
+        How many components to keep, at most the rank; all independent ones by default.
+
+    Returns
+    -------
+    Whitening
+        Whitened signals in the precision of x; matrix and mean in float64.
+
+    Raises
+    ------
+    InputError
+        x is not a usable recording, or all its channels are constant.
+    UsageError
+        More components are asked for than there are independent channels.
+
+    References
+    ----------
+    A. Hyvärinen and E. Oja, "Independent component analysis: algorithms and applications", Neural Networks 13, 2000.
+
+    Examples
+    --------
+    >>> import numpy as np, bss
+    >>> x = np.random.default_rng(0).normal(size=(2, 1000)) + 3.0
+    >>> white = bss.whiten(np.vstack([x, x[0] - x[1]]))
+    >>> white.rank
+    2
+    >>> np.allclose(white.whitened @ white.whitened.T / 1000, np.eye(2))
+    True
+    """
+    x = check_recording(x)
+    matrix, mean, _ = whitening_matrix(x, n_components)
+    whitened = matrix.astype(x.dtype) @ (x - mean.astype(x.dtype)[:, None])
+    return Whitening(whitened, matrix, mean, matrix.shape[0])
+
+
+def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
+    mean, covariance = seam.of(x).moments(x)
+    scale = np.sqrt(np.diag(covariance))
+    if not scale.max() > 0:
+        raise InputError("every channel is constant", "there is nothing to separate", "another recording, or `bss check`")
+    # unit channels first: a quiet microphone is not a dependent one
+    unit = np.where(scale > 0, scale, 1)
+    values, vectors = np.linalg.eigh(covariance / np.outer(unit, unit))
+    order = np.argsort(values)[::-1]
+    values, vectors = values[order], vectors[:, order]
+    rank = int(np.sum(values > rank_threshold(x.dtype, values[0])))
+    if n_components is None:
+        n_components = rank
+    check_int("n_components", n_components, 1)
+    if n_components > rank:
+        raise UsageError(
+            f"{n_components} components asked for, {rank} of {len(values)} channels are independent",
+            "a channel that is a copy or a mix of others adds nothing", f"at most {rank}",
+        )  # fmt: skip
+    keep = slice(0, n_components)
+    if n_components < rank:  # the strongest components of the recording itself, not of the unit channels
+        return (*_strongest(covariance, n_components, mean), covariance)
+    matrix = vectors[:, keep].T / np.sqrt(values[keep])[:, None] / unit
+    return matrix, mean, covariance
+
+
+def _strongest(covariance: np.ndarray, count: int, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, vectors = np.linalg.eigh(covariance)
+    keep = np.argsort(values)[::-1][:count]
+    return vectors[:, keep].T / np.sqrt(values[keep])[:, None], mean
+
+
+def rank_threshold(dtype: np.dtype[Any], largest: float) -> float:
+    """Eigenvalues of the covariance of unit channels below this are roundings of the samples, not signals."""
+    # a sample is rounded to eps of its size, so the copy of a channel leaves eps^2 of power; the sums are float64
+    return float(max((4 * np.finfo(dtype).eps) ** 2, floor(np.float64)) * largest)

@@ -1,0 +1,140 @@
+"""`bss check`: what is in a recording, before it is separated."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bss.errors import InputError
+
+from .common import Output, command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bss.pipeline.preflight import Preflight
+    from bss.signals.audio import Recording
+
+
+@command("check")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds.")
+@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds.")
+def check(out: Output, files: tuple[str, ...], start: float, end: float | None) -> None:
+    """Look at ONE recording, made by several microphones, and say whether it can be separated. Changes nothing.
+
+    FILES are the microphones of one recording: a file each, one file of many channels, or a mixture; folders and
+    wildcards are expanded; - reads a WAV from stdin. Silent, copied, broken, clipped and faint channels are named.
+    Ends with exit code 0 if `bss unmix` can separate what is usable, and with 3 if not.
+
+    \b
+    Examples:
+      bss check mics/*.wav
+      bss check meeting.wav --start 60 --end 180
+      bss check anna.wav ben.wav carla.wav --json > check.json
+    """
+    from bss.pipeline.preflight import preflight, require_two
+    from bss.signals.audio import load
+    from bss.signals.paths import expand
+
+    recording = load(expand(files), start=start, end=end)
+    names = [f"mic {k + 1} ({channel.name})" for k, channel in enumerate(recording.channels)]
+    look = preflight(recording.x, recording.rate, names)
+    _print(out, recording, look)
+    document = _document(recording, look)
+    try:
+        require_two(look)
+    except InputError as error:  # the table and the document are complete all the same, and say so
+        failure = {"what": error.what, "why": error.why, "try": error.hint, "exit_code": error.exit_code}
+        out.emit({**document, "separable": False, "error": failure})
+        raise
+    out.emit({**document, "separable": True})
+
+
+def _document(recording: Recording, look: Preflight) -> dict[str, Any]:
+    n = recording.x.shape[1]
+    channels = [
+        {
+            "mic": k + 1,
+            "file": channel.file,
+            "channel": channel.index + 1,
+            "peak_dbfs": _finite(level.peak_dbfs),
+            "rms_dbfs": _finite(level.rms_dbfs),
+            "usable": k in look.usable,
+        }
+        for k, (channel, level) in enumerate(zip(recording.channels, look.levels, strict=True))
+    ]
+    return {
+        "inputs": list(dict.fromkeys(channel.file for channel in recording.channels)),
+        "rate": recording.rate,
+        "samples": n,
+        "seconds": n / recording.rate,
+        "format": recording.format,
+        "subtype": recording.subtype,
+        "repairs": list(recording.repairs),
+        "channels": channels,
+        "usable": [k + 1 for k in look.usable],
+        "findings": [_finding(entry) for entry in look.to_list()],
+    }
+
+
+def _finding(entry: dict[str, Any]) -> dict[str, Any]:
+    """A finding with microphones counted from 1, as everywhere that people read."""
+    channel, other = entry.pop("channel"), entry.pop("other")
+    return {"mic": _from_one(channel), "other_mic": _from_one(other), **entry}
+
+
+def _from_one(index: int | None) -> int | None:
+    return None if index is None else index + 1
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
+
+
+def _print(out: Output, recording: Recording, look: Preflight) -> None:
+    """The table of channels, the facts about the recording, then a line for each repair and finding."""
+    if out.as_json:
+        return
+    from rich.text import Text
+
+    console = out.console()
+    fold = console.is_terminal
+    console.print(_channel_table(recording, look))
+    facts = [*_facts(recording, look), *_notes(recording, look)]
+    width = max(len(label) for label, _ in facts) + 2
+    for label, text in facts:
+        console.print(Text(f"{label:<{width}}{text}"), soft_wrap=not fold)
+
+
+def _facts(recording: Recording, look: Preflight) -> list[tuple[str, str]]:
+    """What is true of the recording as a whole: a label and a text each."""
+    n, m = recording.x.shape[1], len(recording.channels)
+    return [
+        ("rate", f"{recording.rate} Hz"),
+        ("length", f"{n / recording.rate:.3f} s ({n} samples)"),
+        ("format", f"{recording.format} {recording.subtype}"),
+        ("usable", f"{len(look.usable)} of {m} {'channel' if m == 1 else 'channels'}"),
+    ]
+
+
+def _notes(recording: Recording, look: Preflight) -> list[tuple[str, str]]:
+    repairs = [("repaired", text) for text in recording.repairs]
+    return repairs + [(finding.severity, finding.message) for finding in look.findings]
+
+
+def _channel_table(recording: Recording, look: Preflight) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("channel", overflow="fold")
+    for title in ("peak dBFS", "RMS dBFS"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("used", no_wrap=True)
+    for k, (channel, level) in enumerate(zip(recording.channels, look.levels, strict=True)):
+        name = Text(f"mic {k + 1} = {channel.name}")  # as Text, brackets in a name are no markup
+        table.add_row(name, f"{level.peak_dbfs:.1f}", f"{level.rms_dbfs:.1f}", "yes" if k in look.usable else "left out")
+    return table

@@ -1,0 +1,147 @@
+"""What every command shares: the four output options, where words and data go, and how errors end.
+
+Data go to stdout, words to stderr. With `--json` stdout holds exactly one JSON document, after an error too.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bss.errors import BssError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+SCHEMA = 1
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Output:
+    """Where a command's words and data go. Commands get one as their first argument."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    debug: bool = False
+    emitted: bool = field(default=False, init=False)
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr; silent with -q."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def detail(self, text: str) -> None:
+        """A line for the curious, on stderr; only with -v."""
+        if self.verbose and not self.quiet:
+            click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """A line that must be seen, on stderr, even with -q."""
+        click.echo(f"warning: {text}", err=True)
+
+    def emit(self, document: dict[str, Any]) -> None:
+        """The one JSON document on stdout; nothing without --json."""
+        if self.as_json:
+            self.emitted = True
+            click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2, default=_plain, allow_nan=False))
+
+    def data(self, text: str) -> None:
+        """What was asked for, on stdout; nothing with --json, where `emit` says it."""
+        if not self.as_json:
+            click.echo(text)
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """A rich console for tables: stdout by default, plain when not a terminal."""
+        from rich.console import Console
+
+        # piped output must not be folded at 80 columns
+        width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
+        return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[float], None]]:
+        """A progress bar with the time left, on stderr, only on a terminal. Yields `update(fraction)`."""
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda fraction: None
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=1.0)
+            yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def _plain(value: Any) -> Any:
+    """JSON for numpy scalars, arrays and paths."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def command(name: str) -> Callable[[F], click.Command]:
+    """A click command with --json, -q, -v, --debug, whose function gets an `Output` first and may raise BssError."""
+
+    def wrap(function: F) -> click.Command:
+        @functools.wraps(function)
+        def run(as_json: bool, quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
+            out = Output(as_json, quiet, verbose, debug)
+            sys.exit(_guarded(out, functools.partial(function, out, **options)))
+
+        decorated: Any = run
+        for option in (
+            click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+            click.option("-v", "--verbose", count=True, help="Say more."),
+            click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+        ):
+            decorated = option(decorated)
+        return click.command(name)(decorated)
+
+    return wrap
+
+
+def _guarded(out: Output, work: Callable[[], Any]) -> int:
+    """Run the work; every way it can end becomes an exit code and a message for people."""
+    try:
+        work()
+    except BssError as error:
+        return _failed(out, error, error.what, error.why, error.hint, error.exit_code)
+    except KeyboardInterrupt as error:
+        return _failed(out, error, "interrupted", "", "", 130)
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except MemoryError as error:
+        return _failed(out, error, "not enough memory", str(error), "a shorter part with --start and --end", 1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: said and turned into exit code 1
+        hint = "run again with --debug for the traceback, and report it"
+        return _failed(out, error, f"internal error: {type(error).__name__}: {error}", "this is a fault in bss", hint, 1)
+    return 0
+
+
+def _failed(out: Output, error: BaseException, what: str, why: str, hint: str, code: int) -> int:
+    if out.debug:
+        traceback.print_exception(error)
+    click.echo(f"error: {what}", err=True)
+    if why:
+        click.echo(f"  why: {why}", err=True)
+    if hint:
+        click.echo(f"  try: {hint}", err=True)
+    if not out.emitted:
+        out.emit({"error": {"what": what, "why": why, "try": hint, "exit_code": code}})
+    return code

@@ -1,0 +1,66 @@
+"""`bss`: the command group. Commands load when they are called, so that `bss --help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from bss import __version__
+
+COMMANDS = {
+    "unmix": "Separate a recording of several microphones into one file per talker.",
+    "mix": "Make a recording of several talkers in a room, with the truth beside it.",
+    "score": "Score separated tracks against the true ones.",
+    "check": "Look at recordings before separating them; change nothing.",
+    "voices": "Speak texts into files, as test voices.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `bss_cli.<name>.<name>`, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"bss_cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if close and not args[0].startswith("-"):
+                error.message += f" Did you mean {close[0]!r}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # click would import every command for its one-line help
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bss")
+def cli() -> None:
+    """Blind source separation of audio: several microphones in, one clean track per talker out.
+
+    \b
+    Examples:
+      bss unmix mics/*.wav -o sources/          one file per talker
+      bss mix voices/ --mics 4 -o scene/        a test recording with its truth
+      bss score scene/truth sources/            how well it went
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Entry point of the console script."""
+    return cli.main(args=argv, prog_name="bss")

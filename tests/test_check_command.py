@@ -1,0 +1,235 @@
+"""`bss check`: what it prints, its JSON document, and its exit codes, on files as people have them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from bss_cli.main import cli
+from click.testing import CliRunner, Result
+from scipy.signal import lfilter
+
+RATE = 16000
+
+
+def recording(m: int = 3, seconds: float = 2.0, rate: int = RATE) -> np.ndarray:
+    """Coloured noises, mixed and delayed: (m, n) with a peak of 0.5 and nothing wrong."""
+    rng = np.random.default_rng(0)
+    sources = lfilter([1.0], [1.0, -1.77, 0.81], rng.laplace(size=(m, round(seconds * rate))))
+    x = np.stack([sum(rng.uniform(0.3, 1.0) * np.roll(s, rng.integers(30)) for s in sources) for _ in range(m)])
+    x += 1e-3 * x.std() * rng.standard_normal(x.shape)
+    return np.asarray(0.5 * x / np.abs(x).max())
+
+
+def write(path: Path, x: np.ndarray, rate: int = RATE, subtype: str = "PCM_24") -> str:
+    soundfile.write(path, x.T, rate, subtype=subtype)
+    return str(path)
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(cli, ["check", *arguments], input=stdin)
+
+
+def document(*arguments: str, stdin: bytes | None = None) -> tuple[dict[str, Any], Result]:
+    result = run(*arguments, "--json", stdin=stdin)
+    return json.loads(result.stdout), result
+
+
+def test_good_recording(tmp_path: Path) -> None:
+    x = recording()
+    files = [write(tmp_path / "anna.wav", x[0]), write(tmp_path / "desk.wav", x[1:])]
+    result = run(*files)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0] == ["channel", "peak", "dBFS", "RMS", "dBFS", "used"]
+    expected = [("anna.wav", x[0]), ("desk.wav[1]", x[1]), ("desk.wav[2]", x[2])]
+    for k, (line, (name, channel)) in enumerate(zip(lines[1:], expected, strict=False)):
+        assert line[:3] == ["mic", str(k + 1), "="]
+        assert line[3].endswith(name)
+        assert float(line[4]) == pytest.approx(20 * np.log10(np.abs(channel).max()), abs=0.06)
+        assert float(line[5]) == pytest.approx(20 * np.log10(channel.std()), abs=0.06)
+        assert line[6:] == ["yes"]
+    assert lines[4:] == [
+        ["rate", "16000", "Hz"],
+        ["length", "2.000", "s", "(32000", "samples)"],
+        ["format", "WAV", "PCM_24"],
+        ["usable", "3", "of", "3", "channels"],
+    ]
+
+
+def test_good_recording_as_json(tmp_path: Path) -> None:
+    x = recording()
+    files = [write(tmp_path / "anna.wav", x[0]), write(tmp_path / "desk.wav", x[1:])]
+    found, result = document(*files)
+    assert result.exit_code == 0
+    assert found["schema"] == 1
+    assert found["inputs"] == files
+    assert (found["rate"], found["samples"], found["seconds"]) == (RATE, 2 * RATE, 2.0)
+    assert (found["format"], found["subtype"]) == ("WAV", "PCM_24")
+    assert [(c["mic"], Path(c["file"]).name, c["channel"]) for c in found["channels"]] == [
+        (1, "anna.wav", 1), (2, "desk.wav", 1), (3, "desk.wav", 2),
+    ]  # fmt: skip
+    assert [c["peak_dbfs"] for c in found["channels"]] == pytest.approx(20 * np.log10(np.abs(x).max(axis=1)), abs=0.01)
+    assert [c["rms_dbfs"] for c in found["channels"]] == pytest.approx(20 * np.log10(x.std(axis=1)), abs=0.01)
+    assert all(c["usable"] for c in found["channels"])
+    assert (found["usable"], found["findings"], found["repairs"], found["separable"]) == ([1, 2, 3], [], [], True)
+    assert "error" not in found
+
+
+def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
+    x = recording(5)
+    x[1] = 0.0
+    x[3] = -0.5 * x[0]
+    x[4] = np.clip(x[4], -0.1, 0.1)
+    path = write(tmp_path / "five.wav", x)
+    result = run(path)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[2].split()[-4:] == ["-inf", "-inf", "left", "out"]
+    assert [line.split()[-1] for line in lines[1:6]] == ["yes", "out", "yes", "out", "yes"]
+    assert "usable    3 of 5 channels" in lines
+    told = [line for line in lines if line.startswith(("left out", "warning"))]
+    assert [line.split(" (")[0] for line in told] == ["left out  mic 2", "left out  mic 4", "warning   mic 5"]
+    assert "is digital silence" in told[0]
+    assert "copy of mic 1" in told[1]
+    assert "-6.0 dB, inverted" in told[1]
+    assert "is clipped" in told[2]
+
+    found, result = document(path)
+    assert result.exit_code == 0
+    assert found["separable"] is True
+    assert found["usable"] == [1, 3, 5]
+    assert found["channels"][1]["peak_dbfs"] is None
+    assert [(f["mic"], f["kind"], f["severity"], f["other_mic"]) for f in found["findings"]] == [
+        (2, "silent", "left out", None), (4, "duplicate", "left out", 1), (5, "clipped", "warning", None),
+    ]  # fmt: skip
+
+
+def test_repairs_are_shown(tmp_path: Path) -> None:
+    x = recording()
+    files = [write(tmp_path / "a.wav", x[0]), write(tmp_path / "b.wav", x[1, :-500])]
+    found, result = document(*files)
+    assert result.exit_code == 0
+    assert len(found["repairs"]) == 1
+    assert f"repaired  {found['repairs'][0]}" in run(*files).stdout.splitlines()
+
+
+def test_part_of_a_recording(tmp_path: Path) -> None:
+    x = recording()
+    x[0, : RATE // 2] = 0.0
+    path = write(tmp_path / "x.wav", x)
+    found, result = document(path, "--start", "0.1", "--end", "0.4")
+    assert result.exit_code == 0
+    assert (found["samples"], found["usable"]) == (4800, [2, 3])
+    assert document(path, "--start", "0.5")[0]["usable"] == [1, 2, 3]
+
+
+NOTHING = np.zeros(2 * RATE)
+FAILS: list[tuple[str, Callable[[np.ndarray], np.ndarray], str, str, list[int]]] = [
+    ("one channel", lambda x: x[:1], "the recording has one channel", "two microphones", [1]),
+    ("all silent", lambda x: 0 * x, "all 3 channels are silent", "cables", []),
+    ("all the same", lambda x: np.stack([x[0]] * 3), "all 3 channels hold the same signal", "track of its own", [1]),
+    ("stereo of mono", lambda x: np.stack([x[0]] * 2), "both channels hold the same signal", "track of its own", [1]),
+    ("one left", lambda x: np.stack([x[0], NOTHING, x[0]]), "only one of the 3 channels", "cables", [1]),
+]
+
+
+@pytest.mark.parametrize(("make", "what", "hint", "usable"), [f[1:] for f in FAILS], ids=[f[0] for f in FAILS])
+def test_recording_that_cannot_be_separated(
+    tmp_path: Path, make: Callable[[np.ndarray], np.ndarray], what: str, hint: str, usable: list[int]
+) -> None:
+    path = write(tmp_path / "x.wav", make(recording()))
+    result = run(path)
+    assert result.exit_code == 3
+    assert "error: " in result.stderr
+    assert what in result.stderr
+    assert hint in result.stderr
+    assert "Traceback" not in result.output
+    assert f"usable    {len(usable)} of " in result.stdout  # the table is there all the same
+
+    found, result = document(path)
+    assert result.exit_code == 3
+    assert found["separable"] is False
+    assert found["usable"] == usable
+    assert what in found["error"]["what"]
+    assert hint in found["error"]["try"]
+    assert found["error"]["exit_code"] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
+
+
+def test_nan_in_a_file(tmp_path: Path) -> None:
+    x = recording()
+    x[1, RATE] = np.nan
+    path = write(tmp_path / "x.wav", x, subtype="FLOAT")
+    found, result = document(path)
+    assert result.exit_code == 0
+    assert [(f["mic"], f["kind"]) for f in found["findings"]] == [(2, "nonfinite")]
+    assert "the first at 1.000 s" in found["findings"][0]["message"]
+    x[0, 0] = x[2, 5] = np.inf
+    found, result = document(write(tmp_path / "x.wav", x, subtype="FLOAT"))
+    assert result.exit_code == 3
+    assert "none of the 3 channels can be used" in found["error"]["what"]
+
+
+def test_files_that_are_not_there_or_not_audio(tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_text("no audio")
+    for name, said in (("missing.wav", "does not exist"), ("notes.wav", "notes.wav")):
+        found, result = document(str(tmp_path / name))
+        assert result.exit_code == 3
+        assert said in found["error"]["what"]
+        assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["x.wav", "--start", "-1"], ["x.wav", "--end", "soon"], ["x.wav", "--no-such-option"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_stdin(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, recording().T, RATE, format="WAV", subtype="PCM_16")
+    found, result = document("-", stdin=buffer.getvalue())
+    assert result.exit_code == 0
+    assert found["inputs"] == ["-"]
+    assert found["usable"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red].wav", "[/].wav", "Grüße aus 東京.wav", "a b\tc.wav"])
+def test_names_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / name, recording(2))
+    result = run(name)
+    assert result.exit_code == 0, result.output
+    assert f"mic 1 = {name}[1]".split() == result.stdout.splitlines()[1].split()[:-3]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_name_that_is_no_text(tmp_path: Path) -> None:
+    try:
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/mic\xff.wav")
+        Path(path).touch()
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    write(Path(path), recording(2))
+    result = run(path)
+    assert result.exit_code == 0, result.output
+    assert document(path)[1].exit_code == 0
+
+
+def test_quiet_still_shows_what_was_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.wav", recording())
+    assert run(path, "-q").stdout == run(path).stdout
+
+
+def test_help_has_three_examples() -> None:
+    text = run("--help").stdout
+    assert text.count("  bss check ") == 3
+    assert "exit code 0" in text.replace("\n", " ")

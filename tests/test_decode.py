@@ -1,0 +1,300 @@
+"""Files of every format in, and files that lie about their length."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from bss.errors import InputError
+from bss.signals import headers
+from bss.signals.audio import load, probe
+
+RATE = 48000
+N = 12000
+LOSSLESS = {"PCM_S8": 7, "PCM_U8": 7, "PCM_16": 15, "PCM_24": 23, "PCM_32": 24, "FLOAT": 25, "DOUBLE": 25}
+ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is NOT installed: m4a and others go untested")
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    """Two channels (2, N) of low-passed noise, which lossy codecs keep, with peaks of 0.9."""
+    noise = np.random.default_rng(0).standard_normal((2, N + 200))
+    smooth = np.apply_along_axis(np.convolve, 1, noise, np.hanning(64), mode="valid")[:, :N]
+    return (0.9 * smooth / np.abs(smooth).max()).astype(np.float32)
+
+
+def writable() -> list[tuple[str, str, int]]:
+    """(format, subtype, channels) of all that soundfile writes of the formats that we promise."""
+    mono = {"GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
+    found = []
+    for kind in ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU"):
+        for subtype in sf.available_subtypes(kind):
+            unwritten = subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II") or (kind, subtype) == ("WAV", "MPEG_LAYER_III")
+            if not unwritten and not subtype.startswith(("DWVW", "G723")):
+                found.append((kind, subtype, 1 if subtype in mono else 2))
+    return found
+
+
+@pytest.mark.parametrize(("kind", "subtype", "channels"), writable())
+def test_every_format(tmp_path: Path, x: np.ndarray, kind: str, subtype: str, channels: int) -> None:
+    rate = 8000 if channels == 1 else RATE
+    sf.write(tmp_path / "a b ü.bin", x[:channels].T, rate, format=kind, subtype=subtype)
+    (info,) = probe(tmp_path / "a b ü.bin")
+    recording = load(tmp_path / "a b ü.bin")
+    assert recording.repairs == ()
+    assert recording.x.dtype == np.float32
+    assert recording.x.shape == (channels, info.frames)
+    assert (recording.rate, recording.format, recording.subtype) == (rate, info.format, info.subtype)
+    assert info.rate == rate
+    assert info.subtype == subtype
+    assert N <= info.frames <= N + 2048  # coders work in blocks
+    if subtype in LOSSLESS:
+        assert info.frames == N
+        np.testing.assert_allclose(recording.x, x[:channels], atol=2.0 ** -LOSSLESS[subtype])
+    else:
+        assert max(np.corrcoef(recording.x[0, k : k + N - 2048], x[0, : N - 2048])[0, 1] for k in range(1300)) > 0.9
+    part = load(tmp_path / "a b ü.bin", start=3000 / rate, end=7000 / rate)
+    np.testing.assert_allclose(part.x, recording.x[:, 3000:7000], atol=2e-2 if subtype == "OPUS" else 1e-6)
+
+
+@pytest.mark.parametrize(("kind", "subtype", "channels"), writable())
+def test_every_format_cut_in_half(
+    tmp_path: Path, x: np.ndarray, kind: str, subtype: str, channels: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sf.write(tmp_path / "whole", np.tile(x, 4)[:channels].T, RATE if channels == 2 else 8000, format=kind, subtype=subtype)
+    data = (tmp_path / "whole").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"cut\.wav") as caught:
+        load(tmp_path / "cut.wav")
+    assert caught.value.why
+    assert caught.value.hint
+    if kind not in ("CAF", "FLAC"):  # there the header alone does not show it, or cannot be read any more
+        with pytest.raises(InputError, match=r"cut\.wav is truncated"):
+            probe(tmp_path / "cut.wav")
+    capfd.readouterr()  # mpg123 writes remarks to stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.wav", b"", "is empty"),
+        ("text.wav", b"no audio at all\n" * 100, "cannot be read"),
+        ("zeros.flac", bytes(9000), "cannot be read"),
+        ("noise.mp3", np.random.default_rng(1).integers(0, 256, 50000, np.uint8).tobytes(), "cannot be read"),
+        ("start.wav", b"RIFF\x24\x00\x00\x00WAVEfmt ", "cannot be read"),
+        ("samples.raw", bytes(1000), "has no header"),
+    ],
+)
+@pytest.mark.parametrize("with_ffmpeg", [pytest.param(True, marks=ffmpeg), False])
+def test_not_audio(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    with_ffmpeg: bool,
+    name: str,
+    content: bytes,
+    words: str,
+) -> None:
+    if not with_ffmpeg:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / name).write_bytes(content)
+    for look in (load, probe):
+        with pytest.raises(InputError, match=name) as caught:
+            look(tmp_path / name)
+        assert words in caught.value.what
+        if words == "cannot be read":
+            assert ("ffmpeg" in caught.value.hint) is not with_ffmpeg
+            assert "ffmpeg" in caught.value.why
+    capfd.readouterr()
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    sf.write(tmp_path / "none.wav", np.zeros((0, 2)), RATE)
+    for look in (load, probe):
+        with pytest.raises(InputError, match=r"none\.wav has no samples"):
+            look(tmp_path / "none.wav")
+
+
+def set_wav_sizes(path: Path, riff: int, data: int) -> None:
+    """Overwrite the sizes in the header of a plain WAV file."""
+    content = bytearray(path.read_bytes())
+    content[4:8] = struct.pack("<I", riff)
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", data)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [
+        (0xFFFFFFFF, 0xFFFFFFFF),  # ffmpeg
+        (0x7FFFF024, 0x7FFFF000),  # sox
+        (0x80000024, 0x80000000),  # arecord
+        (0, 0),  # a recorder that lost power
+        (36, 0),
+    ],
+)
+def test_wav_without_length(tmp_path: Path, x: np.ndarray, subtype: str, riff: int, data: int) -> None:
+    path = tmp_path / "stream.wav"
+    sf.write(path, x.T, RATE, subtype=subtype)
+    whole = load(path)
+    set_wav_sizes(path, riff, data)
+    recording = load(path)
+    np.testing.assert_array_equal(recording.x, whole.x)
+    assert recording.subtype == subtype
+    assert "stream.wav: its header does not say its length, all 0.250 s" in recording.repairs[0]
+    assert probe(path)[0].frames == N
+    part = load(path, start=0.1, end=0.2)
+    np.testing.assert_array_equal(part.x, whole.x[:, 4800:9600])
+
+
+@pytest.mark.parametrize("byte_order", ["LITTLE", "BIG"])
+def test_wav_of_either_byte_order_without_length(tmp_path: Path, x: np.ndarray, byte_order: str) -> None:
+    path = tmp_path / "stream.wav"
+    for subtype in ("PCM_16", "PCM_24", "FLOAT"):
+        sf.write(path, x.T, RATE, subtype=subtype, endian=byte_order)
+        whole = load(path)
+        set_wav_sizes(path, 0, 0)
+        np.testing.assert_array_equal(load(path).x, whole.x)
+
+
+def test_wav_that_promises_one_frame_too_many(tmp_path: Path, x: np.ndarray) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, x.T, RATE, subtype="PCM_16")
+    size = 4 * N
+    set_wav_sizes(path, 36 + size, size + 3)  # less than a frame: some programs count the padding
+    assert load(path).x.shape == (2, N)
+    set_wav_sizes(path, 36 + size, size + 4)
+    with pytest.raises(InputError, match=r"a\.wav is truncated"):
+        load(path)
+
+
+def test_wav_with_chunks_around_the_samples(tmp_path: Path, x: np.ndarray) -> None:
+    with sf.SoundFile(tmp_path / "a.wav", "w", RATE, 2, subtype="PCM_16") as file:
+        file.title = "odd"
+        file.write(x.T)
+        file.comment = "behind the samples"
+    recording = load(tmp_path / "a.wav")
+    assert recording.x.shape == (2, N)
+    assert recording.repairs == ()
+
+
+def test_several_ogg_streams_are_not_cut(tmp_path: Path, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.ogg", "b.ogg"):
+        sf.write(tmp_path / name, x.T, RATE, format="OGG", subtype="VORBIS")
+    (tmp_path / "ab.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
+    if headers.ogg_fault(tmp_path / "ab.ogg") == "":
+        pytest.skip("libsndfile drew the same serial number twice")
+    if shutil.which("ffmpeg"):
+        assert load(tmp_path / "ab.ogg").x.shape[1] >= 2 * N
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"ab\.ogg cannot be read"):
+        load(tmp_path / "ab.ogg")
+
+
+def mp3(path: Path, x: np.ndarray, *options: str) -> None:
+    sf.write(path.with_suffix(".wav"), x.T, RATE)
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path.with_suffix(".wav")), *options, str(path)]
+    subprocess.run(command, check=True)
+
+
+@ffmpeg
+@pytest.mark.parametrize(
+    ("options", "native"),
+    [
+        ((), True),
+        (("-q:a", "4"), True),
+        (("-write_xing", "0"), True),
+        (("-write_xing", "0", "-q:a", "4"), False),  # libsndfile stops at half of it
+        (("-ar", "24000", "-ac", "1", "-write_xing", "0"), True),  # as gTTS sends them
+    ],
+)
+def test_mp3_lengths(
+    tmp_path: Path, x: np.ndarray, options: tuple[str, ...], native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud_and_quiet = np.concatenate([np.tile(x, 6), 1e-4 * np.tile(x, 6), np.tile(x, 6)], axis=1)
+    mp3(tmp_path / "a.mp3", loud_and_quiet, *options)
+    seconds = loud_and_quiet.shape[1] / RATE
+    recording = load(tmp_path / "a.mp3")
+    assert seconds <= recording.x.shape[1] / recording.rate <= seconds + 0.15
+    assert abs(probe(tmp_path / "a.mp3")[0].seconds - recording.x.shape[1] / recording.rate) < 0.1
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if native:
+        np.testing.assert_array_equal(load(tmp_path / "a.mp3").x, recording.x)
+    else:
+        with pytest.raises(InputError, match=r"a\.mp3 cannot be read"):
+            load(tmp_path / "a.mp3")
+
+
+@ffmpeg
+@pytest.mark.parametrize(
+    ("name", "codec", "subtype", "atol"),
+    [
+        ("größer 1.m4a", "aac", "AAC", None),
+        ("-dash: 12:30.m4a", "alac", "PCM_16", 2.0**-15),
+        ("a.wv", "wavpack", "PCM_16", 2.0**-15),
+        ("a.wma", "wmav2", "WMAV2", None),
+        ("a.mka", "pcm_f32le", "FLOAT", 0),
+        ("a.webm", "libopus", "OPUS", None),
+    ],
+)
+def test_other_formats_by_ffmpeg(
+    tmp_path: Path, x: np.ndarray, name: str, codec: str, subtype: str, atol: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sf.write(tmp_path / "a.wav", np.tile(x, 8).T, RATE, subtype="FLOAT" if atol == 0 else "PCM_16")
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(tmp_path / "a.wav"), "-c:a", codec, f"file:{tmp_path / name}"]
+    subprocess.run(command, check=True)
+    recording = load(tmp_path / name)
+    (info,) = probe(tmp_path / name)
+    assert (recording.rate, recording.x.shape[0], recording.subtype) == (RATE, 2, subtype)
+    assert (info.rate, info.channels, info.subtype) == (RATE, 2, subtype)
+    assert abs(info.seconds - 2) < 0.1
+    assert abs(recording.x.shape[1] - 8 * N) < 2048
+    if atol is not None:
+        np.testing.assert_allclose(recording.x, np.tile(x, 8), atol=atol)
+    np.testing.assert_array_equal(load(tmp_path / name, start=0.5, end=1).x, recording.x[:, RATE // 2 : RATE])
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / f"cut{Path(name).suffix}").write_bytes(content[: int(len(content) * 0.6)])
+    if codec != "wmav2":  # whose packets do not tell how many there should be
+        with pytest.raises(InputError, match=r"cut\."):
+            load(tmp_path / f"cut{Path(name).suffix}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="ffmpeg, which reads more formats, is not installed"):
+        load(tmp_path / name)
+
+
+@ffmpeg
+def test_tracks_are_not_dropped(tmp_path: Path, x: np.ndarray) -> None:
+    sf.write(tmp_path / "a.wav", x.T, RATE)
+    base = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(tmp_path / "a.wav")]
+    subprocess.run([*base, "-map", "0:a", "-map", "0:a", "-c:a", "aac", str(tmp_path / "two.mka")], check=True)
+    video = ["-f", "lavfi", "-i", "color=size=16x16:duration=1", str(tmp_path / "mute.mkv")]
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *video], check=True)
+    for look in (load, probe):
+        with pytest.raises(InputError, match=r"two\.mka holds several audio tracks"):
+            look(tmp_path / "two.mka")
+        with pytest.raises(InputError, match=r"mute\.mkv holds no audio"):
+            look(tmp_path / "mute.mkv")
+
+
+@ffmpeg
+@pytest.mark.parametrize("arguments", [("-f", "w64", "-c:a", "pcm_f32le"), ("-f", "wav", "-rf64", "always"), ("-f", "flac")])
+@pytest.mark.parametrize("piped", [True, False])
+def test_headers_of_ffmpeg(tmp_path: Path, x: np.ndarray, arguments: tuple[str, ...], piped: bool) -> None:
+    sf.write(tmp_path / "a.wav", x.T, RATE, subtype="PCM_16")
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(tmp_path / "a.wav"), *arguments]
+    if piped:
+        done = subprocess.run([*command, "-"], check=True, stdout=subprocess.PIPE)
+        (tmp_path / "b.wav").write_bytes(done.stdout)
+    else:
+        subprocess.run([*command, str(tmp_path / "b.wav")], check=True)
+    recording = load(tmp_path / "b.wav")
+    np.testing.assert_array_equal(recording.x, load(tmp_path / "a.wav").x)
+    assert (recording.subtype == "FLOAT") == ("pcm_f32le" in arguments)
