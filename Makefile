@@ -7,8 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 RECIPE := pyproject.toml constraints.txt
 
 DEMO := demo
-VOICES := $(addprefix fixtures/voices/,$(DEMO_VOICES))
-RT60 := 0.3
+VOICES := $(patsubst %,fixtures/voices/%.flac,edward fiona george helena)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench docs clean
@@ -43,7 +42,7 @@ $(VENV)/docs.stamp: $(RECIPE) $(VENV)/venv.stamp
 	@touch $@ $(VENV)/core.stamp
 
 demo: $(VENV)/core.stamp
-	$(BIN)/bss mix $(VOICES) --mics 4 --rt60 $(RT60) -o $(DEMO)/scene --overwrite
+	$(BIN)/bss mix $(VOICES) --mics 4 --rt60 0.3 -o $(DEMO)/scene --overwrite
 	$(BIN)/bss unmix $(DEMO)/scene/mics -o $(DEMO)/sources --overwrite
 	$(BIN)/bss score $(DEMO)/scene/truth $(DEMO)/sources --mixture $(DEMO)/scene/mics
 	@echo
@@ -52,7 +51,8 @@ demo: $(VENV)/core.stamp
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then echo $(BIN)/mypy && $(BIN)/mypy; \
+	else echo 'mypy is LEFT OUT: it takes the annotations of NumPy 2.3 or newer, which needs Python 3.11 or newer'; fi
 
 test: lint
 	$(BIN)/python -m pytest --durations=10

@@ -94,6 +94,11 @@ def _finite(value: float) -> float | None:
     return round(value, 2) if math.isfinite(value) else None
 
 
+def _printable(text: str) -> str:
+    """Without what would break a line or could not be printed: control characters, and bytes that are no text."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _print(out: Output, recording: Recording, look: Preflight) -> None:
     """The table of channels, the facts about the recording, then a line for each repair and finding."""
     if out.as_json:
@@ -102,11 +107,11 @@ def _print(out: Output, recording: Recording, look: Preflight) -> None:
 
     console = out.console()
     fold = console.is_terminal
+    if not fold:  # what is piped is read by programs too: a line stays a line
+        console.width = 10_000
     console.print(_channel_table(recording, look))
-    facts = [*_facts(recording, look), *_notes(recording, look)]
-    width = max(len(label) for label, _ in facts) + 2
-    for label, text in facts:
-        console.print(Text(f"{label:<{width}}{text}"), soft_wrap=not fold)
+    for label, text in (*_facts(recording, look), *_notes(recording, look)):
+        console.print(Text(f"{label:<10}{_printable(text)}"), soft_wrap=not fold)
 
 
 def _facts(recording: Recording, look: Preflight) -> list[tuple[str, str]]:
@@ -135,6 +140,6 @@ def _channel_table(recording: Recording, look: Preflight) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("used", no_wrap=True)
     for k, (channel, level) in enumerate(zip(recording.channels, look.levels, strict=True)):
-        name = Text(f"mic {k + 1} = {channel.name}")  # as Text, brackets in a name are no markup
+        name = Text(f"mic {k + 1} = {_printable(channel.name)}")  # as Text, brackets in a name are no markup
         table.add_row(name, f"{level.peak_dbfs:.1f}", f"{level.rms_dbfs:.1f}", "yes" if k in look.usable else "left out")
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,10 @@ from bss.errors import InputError, QualityError, UsageError
 from .common import Output, command
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.table import Table
 
     from bss.metrics.score import Scores
-    from bss.signals.audio import Channel
-
-TITLES = {
-    "si_sdr": "SI-SDR", "sdr": "SDR", "sir": "SIR", "sar": "SAR",
-    "si_sdr_improvement": "SI-SDRi", "sdr_improvement": "SDRi", "sir_improvement": "SIRi",
-}  # fmt: skip
+    from bss.signals.audio import Recording
 
 
 @command("score")
@@ -51,7 +45,9 @@ def score(out: Output, paths: tuple[str, ...], mixture: str | None, reference_mi
     from bss.metrics.score import score as score_tracks
 
     references, estimates = _two(paths, mixture)
-    threshold = _threshold(options["fail_under"])
+    threshold: float | None = options["fail_under"]
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--fail-under {threshold} is not a level", "no score could pass it or fail it", "a number of dB")
     job = Job(reference_mic)
     truth = job.read_references(references)
     separated = job.read_estimates(estimates, truth.rate)
@@ -60,7 +56,8 @@ def score(out: Output, paths: tuple[str, ...], mixture: str | None, reference_mi
     scores = score_tracks(
         truth.x[:, :n], separated.x[:, :n], before.x[:, :n] if before else None, permute=not options["no_permute"]
     )
-    rows = Rows(scores, truth.names(), separated.names())
+    # a reference is a file, whichever its microphone; an estimate is a channel
+    rows = Rows(scores, _names([c.file for c in truth.channels]), _names([c.name for c in separated.channels]))
     job.notes += rows.notes()
     job.warnings += rows.warnings()
     for note in job.notes:
@@ -69,9 +66,10 @@ def score(out: Output, paths: tuple[str, ...], mixture: str | None, reference_mi
         out.warn(warning)
     if not out.as_json:
         out.console().print(rows.table())
+        out.data("in dB" + ("; i: improvement over the mixture" if before else ""))
     gate = rows.gate(threshold)
     out.emit({
-        "inputs": {"references": truth.files(), "estimates": separated.files(), "mixture": before and before.files()},
+        "inputs": {"references": _files(truth), "estimates": _files(separated), "mixture": before and _files(before)},
         "reference_mic": reference_mic, "rate": truth.rate, "samples": n, "seconds": n / truth.rate,
         **rows.document(), "gate": gate, "notes": job.notes, "warnings": job.warnings,
     })  # fmt: skip
@@ -88,34 +86,27 @@ def _two(paths: tuple[str, ...], mixture: str | None) -> tuple[str, str]:
     return paths[0], paths[1]
 
 
-def _threshold(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise UsageError(f"--fail-under {value} is not a level", "no score could pass or fail it", "a number of dB")
-    return value
+def _names(labels: list[str]) -> list[str]:
+    """For people: file names, with folders only where names alone would be the same."""
+    short = [Path(label).name for label in labels]
+    return short if len(set(short)) == len(short) else labels
 
 
-@dataclass(frozen=True)
-class Tracks:
-    """Signals (N, n) of one rate, and where each came from."""
+def _files(tracks: Recording) -> list[dict[str, Any]]:
+    """For programs, channels counted from 1."""
+    return [{"file": channel.file, "channel": channel.index + 1} for channel in tracks.channels]
 
-    x: np.ndarray
-    rate: int
-    channels: tuple[Channel, ...]
 
-    def names(self) -> list[str]:
-        """For people: file names, with folders only where names alone would be the same."""
-        short = [Path(channel.name).name for channel in self.channels]
-        return short if len(set(short)) == len(short) else [channel.name for channel in self.channels]
+def _pick(tracks: Recording, rows: list[int]) -> Recording:
+    """Some of them, which must be finite."""
+    import numpy as np
 
-    def files(self) -> list[dict[str, Any]]:
-        """For programs, channels counted from 1."""
-        return [{"file": channel.file, "channel": channel.index + 1} for channel in self.channels]
-
-    def pick(self, rows: list[int]) -> Tracks:
-        """Some of them."""
-        if rows == list(range(len(self.channels))):
-            return self
-        return Tracks(self.x[rows], self.rate, tuple(self.channels[k] for k in rows))
+    channels = tuple(tracks.channels[k] for k in rows)
+    for k, channel in zip(rows, channels, strict=True):
+        bad = int(np.count_nonzero(~np.isfinite(tracks.x[k])))
+        if bad:
+            raise InputError(f"{channel.name} holds {bad} NaN or infinite samples", "no score of them means anything")
+    return tracks if len(rows) == len(tracks.channels) else replace(tracks, x=tracks.x[rows], channels=channels)
 
 
 @dataclass
@@ -126,7 +117,7 @@ class Job:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def read_references(self, pattern: str) -> Tracks:
+    def read_references(self, pattern: str) -> Recording:
         """One signal per file: the reference microphone's, where there are several."""
         everything = self._load([pattern])
         rows, first = [], 0
@@ -134,13 +125,11 @@ class Job:
             if channel.index == 0:
                 rows.append(first + self._mic(channel.file, channel.of))
                 first += channel.of
-        several = {everything.channels[k].of for k in rows} - {1}
-        if several:
-            of = "/".join(map(str, sorted(several)))
-            self.notes.append(f"references: microphone {self.reference_mic} of {of} (--reference-mic)")
-        return self._finite(everything.pick(rows))
+        if len(rows) < len(everything.channels):
+            self.notes.append(f"references: channel {self.reference_mic} of those with several (--reference-mic)")
+        return _pick(everything, rows)
 
-    def read_estimates(self, pattern: str, rate: int) -> Tracks:
+    def read_estimates(self, pattern: str, rate: int) -> Recording:
         """One signal per channel of every file that is an estimate."""
         from bss.signals.paths import expand
 
@@ -152,53 +141,51 @@ class Job:
             raise InputError(f"{pattern} holds a residual and no estimate", "", "the folder that bss unmix wrote")
         if Path(pattern, "result.json").is_file():
             tracks = self._listed(Path(pattern, "result.json"), tracks)
-        return self._at(self._finite(self._load(tracks)), "estimates", rate)
+        everything = self._load(tracks)
+        return self._at(_pick(everything, list(range(len(everything.channels)))), "estimates", rate)
 
     def _listed(self, result: Path, tracks: list[Path]) -> list[Path]:
         """The tracks that `bss unmix` wrote last; older ones beside them would be scored as if they were its."""
         try:
             document = json.loads(result.read_text(encoding="utf-8"))
-            outputs, options = document["outputs"], document.get("options", {})
+            outputs, options = set(document["outputs"]), dict(document.get("options", {}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.warnings.append(f"{result} is not what bss unmix writes, and was not used ({type(error).__name__})")
             return tracks
         mic = options.get("reference_mic", self.reference_mic)
         if mic != self.reference_mic and not options.get("per_mic"):
-            self.warnings.append(
-                f"the estimates are those of microphone {mic}, compared at {self.reference_mic} (--reference-mic)"
-            )
+            self.warnings.append(f"the estimates are those of microphone {mic}: --reference-mic {mic} would compare them there")
         old = [file.name for file in tracks if file.name not in outputs]
         if old and len(old) < len(tracks):
             self.warnings.append(f"{', '.join(old)}: not in {result}, so from an earlier run: left out")
-            return [file for file in tracks if file.name in outputs]
+            tracks = [file for file in tracks if file.name in outputs]
         return tracks
 
-    def read_mixture(self, pattern: str, rate: int) -> Tracks:
+    def read_mixture(self, pattern: str, rate: int) -> Recording:
         """The reference microphone's signal."""
         everything = self._load([pattern])
         row = self._mic("the mixture", len(everything.channels))
-        mixture = self._finite(everything.pick([row]))
+        mixture = _pick(everything, [row])
         self.notes.append(f"mixture: {mixture.channels[0].name}")
         return self._at(mixture, "mixture", rate)
 
-    def shortest(self, tracks: dict[str, Tracks]) -> int:
+    def shortest(self, tracks: dict[str, Recording]) -> int:
         """The samples that all have; what is left over is said."""
-        n = min(t.x.shape[1] for t in tracks.values())
+        n: int = min(t.x.shape[1] for t in tracks.values())
         for name, t in tracks.items():
             more = t.x.shape[1] - n
             if more:
                 far = "; do they belong together?" if more > n else ""
-                self.warnings.append(
-                    f"the {name} are longer by {more} samples ({more / t.rate:.3f} s): the end is not scored{far}"
-                )
+                by = f"{more} samples ({more / t.rate:.3f} s)"
+                self.warnings.append(f"the {name} are longer by {by}: their end is not scored{far}")
         return n
 
-    def _load(self, files: list[Any]) -> Tracks:
+    def _load(self, files: list[Any]) -> Recording:
         from bss.signals.audio import load
 
         recording = load(files)
         self.warnings.extend(recording.repairs)
-        return Tracks(recording.x, recording.rate, recording.channels)
+        return recording
 
     def _mic(self, name: str, of: int) -> int:
         """Index of the reference microphone; a single channel is taken to be its."""
@@ -208,23 +195,14 @@ class Job:
             raise UsageError(f"--reference-mic {self.reference_mic}: {name} has {of} channels", hint=f"1 to {of}")
         return self.reference_mic - 1
 
-    def _finite(self, tracks: Tracks) -> Tracks:
-        import numpy as np
-
-        for x, channel in zip(tracks.x, tracks.channels, strict=True):
-            bad = int(np.count_nonzero(~np.isfinite(x)))
-            if bad:
-                raise InputError(f"{channel.name} holds {bad} NaN or infinite samples", "no score of them means anything")
-        return tracks
-
-    def _at(self, tracks: Tracks, name: str, rate: int) -> Tracks:
+    def _at(self, tracks: Recording, name: str, rate: int) -> Recording:
         """The same at the rate of the references."""
         from bss.signals.resample import resample
 
         if tracks.rate == rate:
             return tracks
         self.warnings.append(f"the {name} are resampled from {tracks.rate} Hz to the {rate} Hz of the references")
-        return Tracks(resample(tracks.x, tracks.rate, rate), rate, tracks.channels)
+        return replace(tracks, x=resample(tracks.x, tracks.rate, rate), rate=rate)
 
 
 @dataclass(frozen=True)
@@ -252,11 +230,8 @@ class Rows:
         from bss.metrics.score import ONE_TALKER
 
         reasons = zip(self.references, self.matched(), self.scores.reasons, strict=True)
-        return [
-            f"{name}: {reason}" + (f" ({estimate})" if estimate else "")
-            for name, estimate, reason in reasons
-            if reason not in ("", ONE_TALKER)
-        ]
+        named = [(f"{name} and {estimate}" if estimate else name, reason) for name, estimate, reason in reasons]
+        return [f"{name}: {reason}" for name, reason in named if reason not in ("", ONE_TALKER)]
 
     def table(self) -> Table:
         """For people."""
@@ -264,12 +239,11 @@ class Rows:
         from rich.text import Text
 
         columns, mean = self.scores.columns, self.scores.mean
-        caption = "dB" + ("; i: improvement over the mixture" if "sdr_improvement" in columns else "")
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for title in ("reference", "estimate"):
             table.add_column(title, overflow="fold")
         for name in columns:
-            table.add_column(TITLES[name], justify="right", no_wrap=True)
+            table.add_column(_title(name), justify="right", no_wrap=True)
         # as Text, brackets in a name are no markup
         for j, (name, estimate) in enumerate(zip(self.references, self.matched(), strict=True)):
             table.add_row(Text(name), Text(estimate or "-"), *(_db(column[j]) for column in columns.values()))
@@ -306,6 +280,11 @@ class Rows:
             "without_score": missing,
             "passed": not missing and mean >= threshold,
         }
+
+
+def _title(measure: str) -> str:
+    plain = measure.removesuffix("_improvement")
+    return plain.replace("_", "-").upper() + ("i" if plain != measure else "")
 
 
 def _db(value: float) -> str:

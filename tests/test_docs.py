@@ -90,6 +90,7 @@ def with_python(name: str) -> bool:
     return any(blocks(text_of(name), "python"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if with_python(name)])
 def test_python_blocks_run(name: str, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(scene, tmp_path / "scene")

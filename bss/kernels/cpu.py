@@ -54,10 +54,10 @@ def weighted_covariance(X: np.ndarray, phi: np.ndarray) -> np.ndarray:
 
 
 def load_diagonal(V: np.ndarray) -> np.ndarray:
-    """V with its diagonal raised by `floor` of its mean, so that it can be inverted: (F, M, M). In place."""
+    """V with its diagonal raised by `floor` of its mean, an empty bin by one, so that it can be inverted: (F, M, M). In place."""
     m = V.shape[1]
     mean = np.trace(V, axis1=1, axis2=2).real / m
-    V[:, range(m), range(m)] += (floor(V.dtype, mean) + np.finfo(V.dtype).tiny)[:, None]
+    V[:, range(m), range(m)] += np.where(mean > 0, floor(V.dtype, mean), 1)[:, None]
     return V
 
 

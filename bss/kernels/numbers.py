@@ -30,6 +30,7 @@ def level(X: np.ndarray) -> float:
     total = 0.0
     for start in range(0, flat.size, 1 << 16):
         block = flat[start : start + (1 << 16)]
+        block = block.astype(np.result_type(block, np.float64), copy=False)
         total += float(np.vdot(block, block).real)
     if total <= 0.0:
         raise InputError("the recording is silent", "there is nothing to separate", "another recording, or `bss check`")

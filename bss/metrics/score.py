@@ -183,7 +183,7 @@ def _check_lengths(s: np.ndarray, y: np.ndarray, x: np.ndarray | None, filter_le
         raise InputError(
             f"{n} samples are too few for {len(s)} references and a filter of {filter_length} taps",
             "filters that long fit anything so short, and every score would be perfect",
-            f"longer signals, or filter_length={max(1, n // (8 * len(s)))}",
+            f"longer signals, or in Python filter_length={max(1, n // (8 * len(s)))}",
         )
 
 

@@ -24,7 +24,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What was found: the channels to separate with, in order, and a finding for every other one."""
+    """What was found: the channels to separate with, in order, a finding for every other one, and warnings.
+
+    `names` and `levels` are those of all channels.
+    """
 
     usable: tuple[int, ...]
     findings: tuple[Finding, ...]
@@ -124,11 +127,9 @@ _ADVICE = {
 
 def _reason(finding: Finding, names: tuple[str, ...]) -> str:
     name = names[_channel(finding)]
-    if finding.kind == "silent":
-        return f"{name} is silent"
-    if finding.kind == "nonfinite":
-        return f"{name} holds NaN or infinite samples"
-    return f"{name} is a copy of {names[finding.other or 0]}"
+    if finding.other is not None:
+        return f"{name} is a copy of {names[finding.other]}"
+    return f"{name} is silent" if finding.kind == "silent" else f"{name} holds NaN or infinite samples"
 
 
 def _channel(finding: Finding) -> int:

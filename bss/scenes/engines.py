@@ -6,6 +6,7 @@ import difflib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ class Unreachable(BssError):
 
 
 def espeak_says(text: str, voice: str, words_per_minute: int, pitch: int) -> tuple[np.ndarray, int]:
-    """`text` spoken by espeak-ng: (n,) float samples and their rate. `pitch` is from 0 to 99."""
-    program = _espeak()
+    """`text` spoken by espeak-ng: (n,) float samples and their rate.
+
+    `voice` is a language or LANGUAGE+VARIANT, `pitch` from 0 to 99.
+    """
+    program, name = _espeak(), espeak_name(voice)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "speech.wav")
         # the text goes in through stdin: one that begins with a dash is no option
-        call = [program, "-b", "1", "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "-w", str(file), "--stdin"]
+        call = [program, "-b", "1", "-v", name, "-s", str(words_per_minute), "-p", str(pitch), "-w", str(file), "--stdin"]
         done = subprocess.run(call, input=text.encode(), capture_output=True, check=False)
         if done.returncode or not file.exists():
             raise InputError(f"espeak-ng cannot speak with the voice {voice}", done.stderr.decode(errors="replace").strip())
@@ -39,21 +43,22 @@ def espeak_says(text: str, voice: str, words_per_minute: int, pitch: int) -> tup
     return x[0], rate
 
 
-def check_espeak_voice(voice: str) -> str:
-    """`voice` (a language, or LANGUAGE+VARIANT) if espeak-ng has it, or UsageError with the closest name.
+def espeak_name(voice: str) -> str:
+    """The name under which espeak-ng finds `voice` (a language, or LANGUAGE+VARIANT), or UsageError with the closest one.
 
-    espeak-ng itself takes an unknown variant for none, without a word.
+    That is the name of a voice file: espeak-ng takes an unknown variant for none, and any variant of a language that it does
+    not find by file name (en-gb, whose file is gmw/en), without a word.
     """
-    language, _, variant = voice.partition("+")
-    languages, files = _espeak_list("--voices")
-    if language not in languages | files:
-        raise UsageError(f"espeak-ng has no language {language!r}", hint=_closest(language, languages, "espeak-ng --voices"))
-    variants = {file.removeprefix("!v/") for file in _espeak_list("--voices=variant")[1]}
-    if "+" in voice and variant not in variants:
+    language, plus, variant = voice.partition("+")
+    files = _espeak_languages()
+    if language.lower() not in files:
+        raise UsageError(f"espeak-ng has no language {language!r}", hint=_closest(language, files, "espeak-ng --voices"))
+    variants = _espeak_variants()
+    if plus and variant not in variants:
         raise UsageError(
             f"espeak-ng has no voice variant {variant!r}", hint=_closest(variant, variants, "espeak-ng --voices=variant")
         )
-    return voice
+    return files[language.lower()] + plus + variant
 
 
 def _espeak() -> str:
@@ -67,14 +72,24 @@ def _espeak() -> str:
     return program
 
 
-@lru_cache(maxsize=4)
-def _espeak_list(option: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Languages and voice files of espeak-ng's own list."""
+@lru_cache(maxsize=1)
+def _espeak_languages() -> dict[str, str]:
+    """Voice file of each language, by its codes in lower case and by the file's own name."""
+    # columns: priority, language, age/gender, name, file, then other languages it stands for, as (en 2)
+    lines = [line for line in _espeak_list("--voices") if not line[4].startswith("mb/")]  # those need MBROLA
+    others = {word.lstrip("(").lower(): line[4] for line in reversed(lines) for word in line[5:] if word.startswith("(")}
+    names = {line[4].split("/")[-1].lower(): line[4] for line in lines}
+    return others | names | {line[1].lower(): line[4] for line in reversed(lines)}
+
+
+@lru_cache(maxsize=1)
+def _espeak_variants() -> frozenset[str]:
+    return frozenset(line[4].removeprefix("!v/") for line in _espeak_list("--voices=variant"))
+
+
+def _espeak_list(option: str) -> list[list[str]]:
     done = subprocess.run([_espeak(), option], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    lines = [line.split() for line in done.stdout.decode(errors="replace").splitlines()[1:]]
-    # Pty Language Age/Gender VoiceName File Other; also the other languages that a voice stands for: (en 2)
-    others = {word.lstrip("(") for line in lines for word in line[5:] if word.startswith("(")}
-    return frozenset({line[1] for line in lines} | others), frozenset(line[4] for line in lines if len(line) > 4)
+    return [words for words in map(str.split, done.stdout.decode(errors="replace").splitlines()[1:]) if len(words) > 4]
 
 
 # ---------------------------------------------------------------- gTTS
@@ -125,6 +140,6 @@ def _gtts() -> Any:
     return gtts
 
 
-def _closest(name: str, names: set[str] | frozenset[str], listing: str) -> str:
+def _closest(name: str, names: Iterable[str], listing: str) -> str:
     close = difflib.get_close_matches(name, sorted(names), n=1)
     return (f"did you mean {close[0]!r}? " if close else "") + f"{listing} shows them all"

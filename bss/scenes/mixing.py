@@ -163,9 +163,7 @@ def _check_voice(voice: Any, k: int) -> np.ndarray:
     return x
 
 
-def _check_options(
-    n_voices: int, snr_db: float, spacing: float, levels_db: Sequence[float] | None
-) -> np.ndarray:
+def _check_options(n_voices: int, snr_db: float, spacing: float, levels_db: Sequence[float] | None) -> np.ndarray:
     """The levels of the talkers in dB, once all options are found good."""
     if n_voices == 0:
         raise UsageError("no voices were given", hint="at least one")

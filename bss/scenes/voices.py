@@ -24,7 +24,7 @@ CAST = (
     ("f5", 165, 70),
     ("m1", 178, 20),
     ("f4", 150, 40),
-    ("m8", 168, 30),
+    ("m8", 168, 46),
     ("f3", 182, 75),
     ("m2", 155, 50),
     ("f1", 160, 30),
@@ -129,7 +129,7 @@ def speak(
 
 def _by_espeak(texts: Sequence[str], languages: Sequence[str], voices: Sequence[str], rate: int) -> list[Spoken]:
     for voice in voices or languages:
-        engines.check_espeak_voice(voice)
+        engines.espeak_name(voice)  # all of them, before anything is spoken
     spoken = []
     for k, text in enumerate(texts):
         again, k_cast = divmod(k, len(CAST))

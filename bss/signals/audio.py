@@ -208,25 +208,31 @@ class _Part:
     def __init__(self, reader: Reader, rate: int, start: float, end: float | None) -> None:
         self.reader, self.info, self.rate = reader, reader.info, rate
         info = reader.info
-        # all files start at the same sample of the first file's clock, whatever their rates
-        self.first = round(round(start * rate) / rate * info.rate)
-        if self.first >= info.frames:
+        # samples are counted by the clock of the first file, for all files
+        whole = resampled_length(info.frames, info.rate, rate)
+        self.start = round(start * rate)
+        self.end = whole if end is None else min(round(end * rate), whole)
+        if self.start >= whole:
             why = f"it lasts {info.seconds:.3f} s"
             raise InputError(f"{label(info.path)} ends before the start at {start:g} s", why, "an earlier --start")
-        last = info.frames if end is None else min(info.frames, round(round(end * rate) / rate * info.rate))
-        self.frames = last - self.first
-        if self.frames < 1:
-            raise UsageError(f"start={start} and end={end} leave not one sample at {info.rate} Hz")
-        self.length = resampled_length(self.frames, info.rate, rate)
+        self.length = self.end - self.start
+        if self.length < 1:
+            raise UsageError(f"start={start} and end={end} leave not one sample at {rate} Hz")
 
     def fill(self, out: np.ndarray) -> None:
         """Read into `out` (channels, length)."""
-        if self.info.rate == self.rate:
-            self.reader.fill(out, self.first)
+        old, new = self.info.rate, self.rate
+        if old == new:
+            self.reader.fill(out, self.start)
             return
-        native = np.empty((self.info.channels, self.frames), np.float32)
-        self.reader.fill(native, self.first)
-        out[:] = resample(native, self.info.rate, self.rate)
+        # Read a little more on both sides, as the converter rings at edges, and from where a sample of the file and one
+        # of the recording are at the same instant: a part is what it is in the whole.
+        margin, together = new // 10, new // math.gcd(old, new)
+        first = max(self.start - margin, 0) // together * together
+        last = min(resampled_length(self.end + margin, new, old), self.info.frames)
+        native = np.empty((self.info.channels, last - first * old // new), np.float32)
+        self.reader.fill(native, first * old // new)
+        out[:] = resample(native, old, new)[:, self.start - first : self.end - first]
 
     def repairs(self, first: FileInfo, n: int) -> list[str]:
         name = label(self.info.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 
 from bss.errors import InputError
 from bss.signals import ffmpeg, headers, streams
+from bss.signals.libsndfile import complaint, sound_file
 from bss.signals.paths import STDIN, label
 
 BLOCK = 1 << 17  # frames read at a time
@@ -102,7 +104,7 @@ def _on_disk(path: Path) -> Path:
     if empty:
         raise InputError(f"{label(path)} is empty", "the file has no bytes", "record or copy it again")
     if file.suffix.lower() in (".raw", ".pcm"):
-        hint = f"say what it holds: ffmpeg -f s16le -ar 16000 -ac 4 -i {path} {path.stem}.wav"
+        hint = f"say what it holds: ffmpeg -f s16le -ar 16000 -ac 4 -i {shlex.quote(str(path))} named.wav"
         raise InputError(f"{path} has no header", "its rate, channels and sample format are not known", hint)
     return file
 
@@ -112,9 +114,9 @@ def _native(file: Path, path: Path) -> _Sound | _Plain | str:
     import soundfile
 
     try:
-        sound = soundfile.SoundFile(str(file))
+        sound = sound_file(file)
     except soundfile.LibsndfileError as error:
-        return f"libsndfile says: {error.error_string.strip() or 'malformed file'}"
+        return complaint(error)
     info = FileInfo(path, sound.samplerate, sound.channels, sound.frames, sound.format, sound.subtype)
     try:
         reader = _checked(file, sound, info)
@@ -135,7 +137,6 @@ def _checked(file: Path, sound: Any, info: FileInfo) -> _Sound | _Plain | str:
     if info.format in ("WAV", "WAVEX", "RF64", "W64"):
         layout = headers.wave_layout(file)
         if layout and layout.truncated:
-            assert layout.declared is not None
             raise _truncated(name, f"the header says {layout.declared} bytes of audio, the file holds {layout.available}")
         if layout and layout.subtype and (layout.declared is None or layout.subtype != info.subtype):
             return _Plain(file, layout, info)
@@ -171,7 +172,8 @@ def _checked_mp3(file: Path, sound: Any, info: FileInfo) -> _Sound | str:
 
 
 def _truncated(name: str, why: str) -> InputError:
-    return InputError(f"{name} is truncated", why, f"copy it again, or save what is there: ffmpeg -i {name} fixed.wav")
+    hint = f"copy it again, or save what is there: ffmpeg -i {shlex.quote(name)} fixed.wav"
+    return InputError(f"{name} is truncated", why, "look whether the program before the pipe failed" if name == "stdin" else hint)
 
 
 class _Sound:
@@ -195,7 +197,7 @@ class _Sound:
                 done += len(block)
         except soundfile.LibsndfileError as error:
             at = (start + done) / self.info.rate
-            why = f"libsndfile says, at {at:.2f} s or later: {error.error_string.strip() or 'malformed data'}"
+            why = f"{complaint(error)}, at {at:.2f} s or later"
             raise InputError(f"{name} is truncated or damaged", why, "copy it again, or use --end to stop before") from error
 
     def _go_to(self, start: int) -> None:
@@ -220,7 +222,7 @@ class _Plain:
         held = layout.available if layout.declared is None else layout.declared
         frames, self.layout, self.file = held // layout.block, layout, file.open("rb")
         note = ""
-        if layout.declared is None:
+        if layout.declared is None and info.path != STDIN:  # nothing else is to be expected of a pipe
             seconds = frames / layout.rate
             note = f"{label(info.path)}: its header does not say its length, all {seconds:.3f} s that follow it were taken"
         self.info = replace(info, frames=frames, subtype=layout.subtype, note=note)

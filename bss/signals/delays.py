@@ -53,14 +53,15 @@ def measure(x: np.ndarray, rate: int) -> Delays:
 
 
 def frame_lags(Xm: np.ndarray, X0: np.ndarray, size: int) -> np.ndarray:
-    """(T,) samples by which Xm (F, T) lags X0, at the peak of the phase transform of each frame."""
+    """(T,) samples by which Xm (F, T) lags X0, at the peak of the phase transform of each frame; 0 of silence."""
     cross = Xm * X0.conj()
     cross /= np.maximum(np.abs(cross), np.finfo(cross.real.dtype).tiny)
     cross[0] = 0
     correlation = np.fft.irfft(cross, n=size * UPSAMPLING, axis=0)
     reach = size // 4 * UPSAMPLING
     window = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
-    return np.asarray((window.argmax(0) - reach) / UPSAMPLING)
+    lags = (window.argmax(0) - reach) / UPSAMPLING
+    return np.asarray(np.where(window.max(0) > 0, lags, 0.0))
 
 
 def _weighted_quantiles(values: np.ndarray, weights: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from bss.checks import check_recording
 from bss.errors import InputError, UsageError, check_int
 from bss.signals.headers import clear_peak_time
+from bss.signals.libsndfile import complaint, sound_file
 
 BLOCK = 1 << 16  # frames written at a time
 FLOATS = ("FLOAT", "DOUBLE")
@@ -77,7 +78,7 @@ def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, nam
     InputError
         Samples that are not finite or beyond full scale, a shape or rate that the format does not take, a full disk.
     """
-    x = check_recording(np.atleast_2d(x), name=name)
+    x = check_recording(np.atleast_2d(x))
     check_int("rate", rate, 1)
     loudest = peak(x)
     if subtype not in FLOATS and loudest > 1:
@@ -115,20 +116,22 @@ def to_pcm(x: np.ndarray, bits: int) -> np.ndarray:
 def _write_blocks(path: Path, x: np.ndarray, rate: int, kind: str, subtype: str, name: str) -> None:
     import soundfile
 
-    n = x.shape[1]
+    m, n = x.shape
     try:
-        with soundfile.SoundFile(str(path), "w", rate, x.shape[0], format=kind, subtype=subtype) as file:
+        file = sound_file(path, "w", rate, m, format=kind, subtype=subtype)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        why = f"{m} channels at {rate} Hz as {kind} {subtype}: {complaint(error)}"
+        raise InputError(f"{name} cannot be written", why, "another format, such as .wav") from error
+    full = InputError(f"{name} cannot be written", "the file took less than it was given", "see whether the disk is full")
+    try:
+        with file:
             for first in range(0, n, BLOCK):
                 block = x[:, first : first + BLOCK].T  # libsndfile takes (k, M)
                 file.write(np.ascontiguousarray(to_pcm(block, BITS[subtype]) if subtype in BITS else block))
-        with soundfile.SoundFile(str(path)) as written:
-            written.seek(n - 1)
-            whole = written.frames >= n and len(written.read(1)) == 1
-    except (soundfile.LibsndfileError, AssertionError, ValueError) as error:
-        # soundfile asserts that as much was written as was given
-        said = getattr(error, "error_string", "") or "less was written than was given"
-        why = f"{x.shape[0]} channels at {rate} Hz as {kind} {subtype}: {said}"
-        hint = "see whether the disk is full and the format takes as many channels at that rate"
-        raise InputError(f"cannot write {name}", why, hint) from error
-    if not whole:
-        raise InputError(f"cannot write {name}", "less was written than was given", "see whether the disk is full")
+        with sound_file(path) as written:  # not every writer of libsndfile notices a full disk
+            if written.seekable():
+                written.seek(n - 1)
+            if written.frames < n or not len(written.read(1)):
+                raise full
+    except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts that all was taken
+        raise full from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -50,14 +51,21 @@ def decode(file: Path, label: str, reason: str, folder: Path) -> Path:
     if done.returncode == 0 and not any(word in said.lower() for word in DAMAGE):
         return target
     if "exactly one stream" in said:
-        why, hint = "bss cannot know which of them to take", f"ffmpeg -i {label} -map 0:a:0 first.wav, and so on for the others"
+        why, hint = (
+            "bss cannot know which of them to take",
+            f"ffmpeg -i {shlex.quote(label)} -map 0:a:0 first.wav, and so on for the others",
+        )
         raise InputError(f"{label} holds several audio tracks", why, hint)
     if "matches no streams" in said:
         raise InputError(f"{label} holds no audio", reason)
     last = said.splitlines()[-1] if said else f"it ended with code {done.returncode}"
     cut = target.exists() and target.stat().st_size > 4096
     what = f"{label} is truncated or damaged" if cut else f"{label} cannot be read as audio"
-    hint = f"ffmpeg -i {label} fixed.wav saves what can be saved" if cut else "look whether it plays, and export it as WAV"
+    hint = (
+        f"ffmpeg -i {shlex.quote(label)} fixed.wav saves what can be saved"
+        if cut
+        else "look whether it plays, and export it as WAV"
+    )
     raise InputError(what, f"{reason}; ffmpeg says: {last.replace('file:', '')}", hint)
 
 
@@ -66,7 +74,8 @@ def describe(file: Path) -> Described | None:
     program = shutil.which("ffprobe")
     if program is None:
         return None
-    fields = "stream=codec_name,sample_fmt,sample_rate,channels,bits_per_raw_sample,bits_per_sample,duration:format=duration,format_name"
+    fields = "stream=codec_name,sample_fmt,sample_rate,channels,bits_per_raw_sample,bits_per_sample,duration"
+    fields += ":format=duration,format_name"
     command = [program, "-v", "error", "-select_streams", "a", "-show_entries", fields, "-of", "json", f"file:{file}"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode:

@@ -83,7 +83,7 @@ def _expand_one(pattern: str) -> list[Path]:
     path = Path(pattern)
     if path == STDIN:  # "./-" is a file of that name, not stdin
         path = Path.cwd() / path
-    if path.is_dir() and pattern:
+    if os.path.isdir(path) and pattern:
         return _in_folder(path)
     if os.path.lexists(path) and pattern:  # before the glob: brackets are allowed in names
         return [_regular(path)]
@@ -93,9 +93,9 @@ def _expand_one(pattern: str) -> list[Path]:
 
 
 def _regular(path: Path) -> Path:
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path} is a link to a file that does not exist: {os.path.realpath(path)}")
     raise InputError(
         f"{path} is not a regular file", "a pipe or device cannot be read twice or searched", f"pipe it in: bss ... - < {path}"
@@ -107,10 +107,10 @@ def _in_folder(folder: Path) -> list[Path]:
         entries = sorted(folder.iterdir(), key=natural_key)
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be read", str(error)) from error
-    files = [entry for entry in entries if is_audio_name(entry) and entry.is_file()]
+    files = [entry for entry in entries if is_audio_name(entry) and os.path.isfile(entry)]
     if files:
         return files
-    inside = [entry for entry in entries if entry.is_dir() and _holds_audio(entry)]
+    inside = [entry for entry in entries if os.path.isdir(entry) and _holds_audio(entry)]
     hint = "name one of its subfolders: " + ", ".join(map(str, inside[:5])) if inside else "name the files or another folder"
     raise InputError(f"the folder {folder} holds no audio files", "subfolders are not searched" if inside else "", hint)
 
@@ -124,11 +124,11 @@ def _holds_audio(folder: Path) -> bool:
 
 def _matching(pattern: str) -> list[Path]:
     found = sorted((Path(match) for match in glob.glob(pattern, recursive=True)), key=natural_key)
-    files = [path for path in found if path.is_file()]
+    files = [path for path in found if os.path.isfile(path)]
     # "mics/*" means the recordings among what lies there; "*.dat" means what it says
     audio = [path for path in files if is_audio_name(path)] or files
     for folder in found if not files else ():
-        if folder.is_dir():
+        if os.path.isdir(folder):
             audio += _in_folder(folder)
     if not audio:
         raise InputError(f"no file matches {pattern}", hint=f"look at what is there: {Path(pattern).parent}")
@@ -140,7 +140,7 @@ def _missing(pattern: str) -> InputError:
     if not pattern:
         return InputError("an empty file name was given", hint="look at the variable or quotes it came from")
     parent = path.parent
-    if not parent.is_dir():
+    if not os.path.isdir(parent):
         return InputError(f"{path} does not exist", f"there is no folder {parent}", "look at the spelling of the folder")
     try:
         siblings = {entry.name.casefold(): entry.name for entry in sorted(parent.iterdir()) if entry.name[0] != "."}

@@ -83,8 +83,8 @@ class Stft:
         """Spectra (F, M, T) of x (M, n); complex64 of float32, complex128 of float64."""
         from scipy.fft import rfft
 
-        if x.ndim != 2 or x.dtype not in (np.float32, np.float64):
-            raise InputError(f"x is {x.dtype} of shape {x.shape}", "expected (M, n) float32 or float64")
+        if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype not in (np.float32, np.float64):
+            raise InputError(f"x is {_kind(x)}", "expected (M, n) float32 or float64")
         m, n = x.shape
         frames = self.n_frames(n)
         padded = np.zeros((m, self.n_fft + (frames - 1) * self.hop), x.dtype)
@@ -100,6 +100,8 @@ class Stft:
         """Signals (N, n) of spectra Y (F, N, T): sample 0 is sample 0, and n samples come back."""
         from scipy.fft import irfft
 
+        if not isinstance(Y, np.ndarray) or Y.ndim != 3 or Y.dtype not in (np.complex64, np.complex128):
+            raise InputError(f"Y is {_kind(Y)}", "expected (F, N, T) complex64 or complex128")
         bins, sources, frames = Y.shape
         if bins != self.n_bins or frames != self.n_frames(n):
             raise InputError(
@@ -118,3 +120,7 @@ class Stft:
     def _blocks(self, channels: int, frames: int, itemsize: int) -> list[slice]:
         step = max(1, BLOCK_BYTES // (channels * self.n_fft * itemsize))
         return [slice(t, min(t + step, frames)) for t in range(0, frames, step)]
+
+
+def _kind(x: object) -> str:
+    return f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"

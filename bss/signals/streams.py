@@ -18,7 +18,7 @@ from bss.errors import InputError, UsageError
 from bss.signals import encode
 
 # stdin can be read once, but is asked for more than once: for its header, then for its audio. One copy per stdin.
-_spooled: weakref.WeakKeyDictionary[BinaryIO, tuple[tempfile.TemporaryDirectory[str], Path]] = weakref.WeakKeyDictionary()
+_spooled: weakref.WeakKeyDictionary[BinaryIO, Path] = weakref.WeakKeyDictionary()
 
 
 def spool_stdin() -> Path:
@@ -35,28 +35,29 @@ def spool_stdin() -> Path:
     if stdin is None or sys.stdin.closed:
         raise UsageError("there is no stdin to read audio from", hint="name files")
     if stdin in _spooled:
-        return _spooled[stdin][1]
+        return _spooled[stdin]
     if sys.stdin.isatty():
         raise UsageError(
             "stdin is a terminal",
             "'-' reads audio that is piped in",
             "ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/",
         )
-    folder = tempfile.TemporaryDirectory(prefix="bss-")
-    path = Path(folder.name, "stdin")
+    folder = tempfile.mkdtemp(prefix="bss-")
+    remove = weakref.finalize(stdin, shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder, "stdin")
     try:
         with path.open("wb") as file:
             shutil.copyfileobj(stdin, file, 1 << 20)
     except OSError as error:
-        folder.cleanup()
-        raise InputError("stdin cannot be kept", f"{folder.name}: {error.strerror}", "set TMPDIR to a larger place") from error
+        remove()
+        raise InputError("stdin cannot be kept", f"{folder}: {error.strerror}", "set TMPDIR to a larger place") from error
     except BaseException:
-        folder.cleanup()
+        remove()
         raise
     if not path.stat().st_size:
-        folder.cleanup()
+        remove()
         raise InputError("stdin is empty", "the program before the pipe wrote nothing", "look at its messages")
-    _spooled[stdin] = folder, path
+    _spooled[stdin] = path
     return path
 
 

@@ -224,12 +224,16 @@ def output_folder(
 
 def _refuse_existing(places: Sequence[Path], overwrite: bool) -> None:
     there = [place for place in places if os.path.lexists(place)]
-    blocked = [place for place in there if place.is_dir()] if overwrite else there
+    blocked = [place for place in there if os.path.isdir(place)] if overwrite else there
     if blocked:
         more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
         if overwrite:
             raise InputError(f"{blocked[0]} is a folder", "a file of that name is to be written", "another -o DIR")
-        raise InputError(f"{blocked[0]} exists{more}", "nothing is replaced unasked", "--overwrite, or another -o DIR")
+        raise InputError(
+            f"{blocked[0]} exists{more}",
+            "nothing is replaced unasked",
+            "--overwrite (in Python overwrite=True), or another -o DIR",
+        )
 
 
 def _refuse_inputs(places: Iterable[Path], inputs: Sequence[str | os.PathLike[str]]) -> None:
@@ -246,10 +250,10 @@ def _make_folder(place: Path, made: list[Path]) -> None:
             folder.mkdir()
             made.append(folder)
         except FileExistsError:
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 raise InputError(f"{folder} is not a folder", "results are to be written into it", "another -o DIR") from None
         except OSError as error:
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 raise InputError(f"the folder {folder} cannot be made", error.strerror or "", "another -o DIR") from error
     probe = place / f".bss-{secrets.token_hex(8)}.part"
     try:

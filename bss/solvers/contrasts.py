@@ -57,9 +57,10 @@ class Gauss:
 
     def step(self, kernels: ModuleType, Y: np.ndarray, state: None) -> tuple[np.ndarray, None, float]:
         variance = kernels.frame_power(Y)  # (N, T)
-        phi = _inverse(variance)[:, None]
-        loss = -Y.shape[0] * float(np.log(phi, dtype=np.float64).sum()) / variance.shape[1]
-        return phi, None, loss
+        phi = _inverse(variance)
+        # the likelihood given 1 / phi: G and a constant where the variance is the frame's own, and right where it is a floor
+        loss = Y.shape[0] * float((variance * phi - np.log(phi)).sum(dtype=np.float64)) / variance.shape[1]
+        return phi[:, None], None, loss
 
     def rescale(self, state: None, gain: np.ndarray) -> None:
         return None
@@ -112,9 +113,9 @@ class Nmf:
 
 
 def _inverse(r: np.ndarray) -> np.ndarray:
-    """1 / r, where silent frames count as `floor` of the mean."""
+    """1 / r, where silent frames count as `floor` of the mean, and a source that is silent throughout as one."""
     lowest = floor(r.dtype, r.mean(1, keepdims=True))
-    return 1 / np.maximum(r, lowest + np.finfo(r.dtype).tiny)  # type: ignore[no-any-return]
+    return 1 / np.maximum(r, np.where(lowest > 0, lowest, 1))  # type: ignore[no-any-return]
 
 
 NAMES = ("laplace", "gauss")
@@ -122,8 +123,8 @@ NAMES = ("laplace", "gauss")
 
 def by_name(contrast: str | Contrast) -> Contrast:
     """The contrast that a name or value means."""
-    if not isinstance(contrast, str):
+    if not isinstance(contrast, str) and hasattr(contrast, "step"):
         return contrast
-    check_choice("contrast", contrast, NAMES)
+    check_choice("contrast", str(contrast), NAMES)
     named: dict[str, Contrast] = {"laplace": Laplace(), "gauss": Gauss()}
-    return named[contrast]
+    return named[str(contrast)]

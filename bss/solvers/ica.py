@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -12,10 +11,10 @@ import numpy as np
 from bss.checks import check_recording
 from bss.errors import SolverError, UsageError, check_choice, check_int
 from bss.kernels import seam
+from bss.solvers.mm import Callback, check_sources, check_tol
 from bss.solvers.result import Separation
 from bss.solvers.whitening import whitening_matrix
 
-Callback = Callable[[int, float], Any]
 GAUSSIAN_VALUE = {"logcosh": 0.374567207, "exp": -np.sqrt(0.5), "cube": 0.75}  # E[G(v)] of a unit Gaussian v
 
 
@@ -38,8 +37,8 @@ class Problem:
         if np.iscomplexobj(X):
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
         x = check_recording(X, name="X")
-        if n_sources is not None and n_sources > len(x):
-            raise UsageError(f"{n_sources} sources asked for, {len(x)} channels given", "", f"at most {len(x)}")
+        if n_sources is not None:
+            n_sources = check_sources(n_sources, len(x))
         K, mean, _ = whitening_matrix(x, n_sources)
         return cls(x, K, mean, kernels, callback)
 
@@ -117,6 +116,7 @@ def fastica(
     >>> bool((np.sort(abs(G))[:, 0] / np.sort(abs(G))[:, 1]).max() < 0.05)
     True
     """
+    check_tol(tol)
     check_choice("algorithm", algorithm, ("symmetric", "deflation"))
     check_choice("contrast", contrast, tuple(GAUSSIAN_VALUE))
     problem = Problem.of(X, n_sources, n_iter, callback)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.errors import check_choice
-from bss.solvers.ica import Callback, Problem, symmetric_decorrelation
+from bss.solvers.ica import Problem, symmetric_decorrelation
+from bss.solvers.mm import Callback, check_tol
 from bss.solvers.result import Separation
 
 
@@ -66,6 +67,7 @@ def infomax(
     >>> bool((np.sort(G)[:, 0] / np.sort(G)[:, 1]).max() < 0.05)
     True
     """
+    check_tol(tol)
     check_choice("solver", solver, ("newton", "natural"))
     problem = Problem.of(X, n_sources, n_iter, callback)
     first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from numbers import Real
 from types import ModuleType
 from typing import Any
 
@@ -47,7 +48,7 @@ def majorise_minimise(
     start : np.ndarray, optional
         (F, N, M) first demixing; the first N microphones by default.
     callback : callable, optional
-        Called with (iteration, loss) after each iteration; an exception of its own ends the solve.
+        Called with (iteration, loss) in each iteration, before its step; an exception of its own ends the solve.
 
     Raises
     ------
@@ -62,11 +63,12 @@ def majorise_minimise(
     F, M, _ = X.shape
     N = check_sources(n_sources, M)
     check_int("n_iter", n_iter, 1)
+    check_tol(tol)
     kernels = seam.of(X)
     level = numbers.level(X)
     X = X / level  # levels near one, so that one rule for small numbers serves; undone in W
     C = kernels.covariance(X)
-    W = first_demixing(start, F, N, M, X.dtype)
+    W = first_demixing(kernels, start, X, N)
     if N < M:
         kernels.orthogonal_background(C, W, N)
     Y = kernels.demix(W, X)
@@ -91,7 +93,7 @@ def majorise_minimise(
 def _objective(kernels: ModuleType, contrast_loss: float, C: np.ndarray, W: np.ndarray, n_sources: int) -> float:
     loss = contrast_loss - 2 * kernels.log_det(W)
     if n_sources < W.shape[1]:
-        U = W[:, n_sources:]
+        U = W[:, n_sources:].astype(np.result_type(W, np.float64))  # its scale is free, and may differ much from row to row
         loss += float(kernels.log_det(kernels.load_diagonal(U @ C @ U.conj().swapaxes(1, 2))))
     return float(loss)
 
@@ -108,14 +110,19 @@ def _finish(kernels: ModuleType, X: np.ndarray, W: np.ndarray, level: float, los
     return Separation(Y, W / np.asarray(level, W.real.dtype), np.asarray(losses), len(losses), converged, message)
 
 
-def first_demixing(start: np.ndarray | None, F: int, N: int, M: int, dtype: Any) -> np.ndarray:
-    """(F, M, M) demixing with `start` (F, N, M), or the identity, in its first N rows."""
-    W = np.zeros((F, M, M), dtype)
-    W[:] = np.eye(M, dtype=dtype)
+def first_demixing(kernels: ModuleType, start: np.ndarray | None, X: np.ndarray, N: int) -> np.ndarray:
+    """(F, M, M) with `start` (F, N, M), at a scale that gives sources of level one, or the identity in its first N rows."""
+    F, M, _ = X.shape
+    W = np.zeros((F, M, M), X.dtype)
+    W[:] = np.eye(M, dtype=X.dtype)
     if start is not None:
+        start = np.asarray(start)
         if start.shape != (F, N, M):
             raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
-        W[:, :N] = start
+        if not np.isfinite(start).all() or not start.any():
+            raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
+        W[:, :N] = start / np.abs(start).max()
+        W[:, :N] /= numbers.level(kernels.demix(W[:, :N], X))
     return W
 
 
@@ -137,6 +144,12 @@ def check_spectra(X: Any) -> np.ndarray:
         if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
     return X  # type: ignore[no-any-return]
+
+
+def check_tol(tol: Any) -> None:
+    """UsageError unless `tol` is a number of at least 0."""
+    if not isinstance(tol, Real) or not float(tol) >= 0:
+        raise UsageError(f"tol={tol!r} is not a number of at least 0", hint="1e-6, or 0 for all of n_iter")
 
 
 def check_sources(n_sources: int | None, M: int) -> int:

@@ -18,7 +18,7 @@ class Separation:
     demixing : np.ndarray
         (F, N, M), or (N, M).
     loss : np.ndarray
-        (n_iter,) float64, the objective after each iteration, per frame or sample; lower is better.
+        (n_iter,) float64, the objective as each iteration began, per frame or sample; lower is better.
     n_iter : int
         Iterations done.
     converged : bool

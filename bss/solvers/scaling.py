@@ -24,6 +24,7 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
     stacked = X if X.ndim == 3 else X[None]
     kernels = seam.of(X)
     C = kernels.covariance(stacked)
+    C[~C.any(axis=(1, 2))] = np.eye(C.shape[1])  # an empty bin: as if its microphones were unrelated
     V = W if W.ndim == 3 else W[None]
     CW = C @ V.conj().swapaxes(1, 2)
     A = np.linalg.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
@@ -66,8 +67,9 @@ def projection_back(separation: Separation, X: np.ndarray, *, reference_mic: int
     >>> np.allclose(separation.sources.sum(0), x[1])
     True
     """
-    check_int("reference_mic", reference_mic, 0, separation.demixing.shape[-1] - 1)
-    return _scaled(separation, mixing(separation, X)[..., reference_mic, :])
+    A = mixing(separation, X)
+    check_int("reference_mic", reference_mic, 0, A.shape[-2] - 1)
+    return _scaled(separation, A[..., reference_mic, :])
 
 
 def minimal_distortion(separation: Separation, X: np.ndarray) -> Separation:

@@ -53,8 +53,8 @@ NAMES = ("ip", "iss")
 
 def by_name(update: str | Update) -> Update:
     """The update that a name or value means."""
-    if not isinstance(update, str):
+    if not isinstance(update, str) and hasattr(update, "step"):
         return update
-    check_choice("update", update, NAMES)
+    check_choice("update", str(update), NAMES)
     named: dict[str, Update] = {"ip": Ip(), "iss": Iss()}
-    return named[update]
+    return named[str(update)]

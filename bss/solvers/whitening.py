@@ -81,14 +81,16 @@ def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
     mean, covariance = seam.of(x).moments(x)
     scale = np.sqrt(np.diag(covariance))
-    if not scale.max() > 0:
+    live = scale > np.finfo(x.dtype).eps * np.abs(mean)  # less is the rounding of a constant
+    if not live.any():
         raise InputError("every channel is constant", "there is nothing to separate", "another recording, or `bss check`")
     # unit channels first: a quiet microphone is not a dependent one
-    unit = np.where(scale > 0, scale, 1)
+    unit = np.where(live, scale, 1)
     values, vectors = np.linalg.eigh(covariance / np.outer(unit, unit))
     order = np.argsort(values)[::-1]
     values, vectors = values[order], vectors[:, order]
-    rank = int(np.sum(values > rank_threshold(x.dtype, values[0])))
+    size = np.where(live, 1 + (mean / unit) ** 2, 1)  # power of the samples, offset and all, in each unit channel
+    rank = int(np.sum(values > rank_threshold(x.dtype, values[0], size @ vectors**2)))
     if n_components is None:
         n_components = rank
     check_int("n_components", n_components, 1)
@@ -110,7 +112,10 @@ def _strongest(covariance: np.ndarray, count: int, mean: np.ndarray) -> tuple[np
     return vectors[:, keep].T / np.sqrt(values[keep])[:, None], mean
 
 
-def rank_threshold(dtype: np.dtype[Any], largest: float) -> float:
-    """Eigenvalues of the covariance of unit channels below this are roundings of the samples, not signals."""
+def rank_threshold(dtype: np.dtype[Any], largest: float, size: np.ndarray) -> np.ndarray:
+    """Eigenvalues of the covariance of unit channels below this are roundings of the samples, not signals.
+
+    size (M,) is the power of the samples along each eigenvector, an offset included, in units of their variance.
+    """
     # a sample is rounded to eps of its size, so the copy of a channel leaves eps^2 of power; the sums are float64
-    return float(max((4 * np.finfo(dtype).eps) ** 2, floor(np.float64)) * largest)
+    return np.asarray(np.maximum((4 * np.finfo(dtype).eps) ** 2 * size, floor(np.float64)) * largest)

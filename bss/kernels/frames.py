@@ -1,0 +1,118 @@
+"""The state of a solve in the convolutive family: the outputs in planes and blocks, the demixing, and what the kernels leave."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bss.kernels import lowrank, sweep, threads
+from bss.kernels.numbers import floor
+from bss.kernels.small import IP, ISS
+
+BLOCK_FRAMES = 512
+ROUND_FRAMES = 16  # floats of the widest vector
+UPDATES = {"iss": ISS, "ip": IP}
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
+    """Zeros that begin on a cache line: rows of a multiple of ROUND_FRAMES floats then never straddle two."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    begin = -raw.ctypes.data % 64
+    return raw[begin : begin + size].view(dtype).reshape(shape)
+
+
+class Frames:
+    """Outputs Y = W X of all M rows (N sources, then background), in planes; W (F, M, M) and C = E[y y^H] in complex128."""
+
+    def __init__(self, X: np.ndarray, W: np.ndarray, n_sources: int) -> None:
+        bins, m, frames = X.shape
+        self.n_sources, self.n_frames = n_sources, frames
+        self.blocks = -(-frames // BLOCK_FRAMES)
+        per_block = -(-frames // self.blocks)
+        self.size = -(-per_block // ROUND_FRAMES) * ROUND_FRAMES
+        self.dtype = X.real.dtype
+        self.Y = aligned((bins, self.blocks, m, 2, self.size), self.dtype)
+        self.W = np.asarray(W, np.complex128).copy()
+        self.C = np.empty((bins, m, m), np.complex128)
+        self._fill(X)
+        self.small = float(floor(self.dtype))
+        self.change = np.zeros(threads.CHUNKS)
+        self.log_det = 2.0 * float(np.linalg.slogdet(self.W)[1].sum())
+        if n_sources < m:
+            self.log_det -= float(np.linalg.slogdet(self.C[:, n_sources:, n_sources:])[1].sum())
+        self._power: np.ndarray | None = None
+
+    def _fill(self, X: np.ndarray) -> None:
+        """Y, C from X, a few bins at a time."""
+        step = max(1, (1 << 21) // max(1, X[0].nbytes))
+        for start in range(0, len(X), step):
+            f = slice(start, min(start + step, len(X)))
+            Y = self.W[f].astype(X.dtype) @ X[f]
+            self.C[f] = (Y @ Y.conj().swapaxes(1, 2)) / X.shape[2]
+            for b in range(self.blocks):
+                part = Y[:, :, b * self.size : (b + 1) * self.size]
+                self.Y[f, b, :, 0, : part.shape[2]] = part.real
+                self.Y[f, b, :, 1, : part.shape[2]] = part.imag
+
+    @property
+    def n_bins(self) -> int:
+        """F."""
+        return len(self.Y)
+
+    def power(self) -> np.ndarray:
+        """Mean over bins of |y_n|^2, (N, T)."""
+        if self._power is None:
+            self._power = aligned((threads.CHUNKS, self.blocks, self.n_sources, self.size), self.dtype)
+            threads.run(sweep.frame_power, self.Y, self._power)
+        return self.from_blocks(self._power.sum(0, dtype=np.float64)) / self.n_bins
+
+    def move(self, phi: np.ndarray, update: str) -> None:
+        """One iteration with weights phi (N, T) that all bins share."""
+        if self._power is None:
+            self._power = aligned((threads.CHUNKS, self.blocks, self.n_sources, self.size), self.dtype)
+        blocked = self.to_blocks(phi)
+        threads.run(
+            sweep.frame_sweep, self.Y, self.W, self.C, blocked, self.n_frames, self.small, UPDATES[update], self._power, self.change
+        )
+        self.log_det += float(self.change.sum())
+
+    def to_blocks(self, a: np.ndarray) -> np.ndarray:
+        """(..., T) to (blocks, ..., size), zeros behind the last frame."""
+        blocked = aligned((self.blocks, *a.shape[:-1], self.size), self.dtype)
+        for b in range(self.blocks):
+            part = a[..., b * self.size : (b + 1) * self.size]
+            blocked[b, ..., : part.shape[-1]] = part
+        return blocked
+
+    def from_blocks(self, a: np.ndarray) -> np.ndarray:
+        """(blocks, ..., size) to (..., T)."""
+        return np.concatenate(list(a), axis=-1)[..., : self.n_frames]
+
+
+class LowRank:
+    """The variances of N sources as B H, and their step together with the demixing's."""
+
+    def __init__(self, frames: Frames, B: np.ndarray, H: np.ndarray) -> None:
+        self.frames = frames
+        self.B = np.ascontiguousarray(B, frames.dtype)
+        self.H = frames.to_blocks(H)
+        shape = (threads.CHUNKS, *self.H.shape)
+        self.above, self.below = aligned(shape, frames.dtype), aligned(shape, frames.dtype)
+        self.loss = np.zeros(threads.CHUNKS)
+
+    def move(self, update: str) -> float:
+        """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] summed over bins and sources as it was
+        between the first two, and leaves the frames' log_det as it is after."""
+        f = self.frames
+        threads.run(
+            lowrank.lowrank_sweep, f.Y, f.W, f.C, self.B, self.H, f.n_frames, f.small, UPDATES[update], self.above, self.below,
+            f.change, self.loss,
+        )  # fmt: skip
+        f.log_det += float(f.change.sum())
+        f._power = None
+        above, below = self.above.sum(0), self.below.sum(0)
+        tiny = np.finfo(f.dtype).tiny
+        self.H *= np.sqrt(above / np.maximum(below, tiny))
+        np.maximum(self.H, f.small, out=self.H)
+        self.H[-1, ..., f.n_frames - (f.blocks - 1) * f.size :] = 0
+        return float(self.loss.sum()) / f.n_frames

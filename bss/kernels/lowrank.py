@@ -1,0 +1,139 @@
+"""Compiled iteration of ILRMA: demixing and low-rank variances in one pass over the spectra, laid out as in `sweep`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from bss.kernels.small import FAST, move
+from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
+
+
+@numba.njit(**FAST)
+def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
+    """R[t] = max(sum_k B[n, f, k] H[b, n, k, t], small)."""
+    frames = R.shape[0]
+    components = H.shape[2]
+    first = B[n, f, 0]
+    for t in range(frames):
+        R[t] = first * H[b, n, 0, t]
+    for k in range(1, components):
+        value = B[n, f, k]
+        for t in range(frames):
+            R[t] += value * H[b, n, k, t]
+    for t in range(frames):
+        R[t] = max(R[t], small)
+
+
+@numba.njit(**FAST)
+def spectral_step(Y, B, H, f, n, small, R, Q, sums):  # type: ignore[no-untyped-def]
+    """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016)."""
+    blocks, components, frames = Y.shape[1], H.shape[2], Y.shape[4]
+    one, zero = Y.dtype.type(1), Y.dtype.type(0)
+    sums[:] = 0.0
+    for b in range(blocks):
+        variances(B, H, f, b, n, small, R)
+        for t in range(frames):
+            inverse = one / R[t]
+            R[t] = inverse
+            Q[t] = (Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]) * inverse * inverse
+        for k in range(components):
+            above, below = zero, zero
+            for t in range(frames):
+                above += Q[t] * H[b, n, k, t]
+                below += R[t] * H[b, n, k, t]
+            sums[k, 0] += above
+            sums[k, 1] += below
+    for k in range(components):
+        if sums[k, 1] > 0.0:
+            B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), small)
+
+
+@numba.njit(**FAST)
+def log_sum(R, frames):  # type: ignore[no-untyped-def]
+    """sum_t log R[t], a logarithm for every eight: eight variances between 1e-15 and 1e15 have a product."""
+    total = 0.0
+    t = 0
+    while t + 8 <= frames:
+        product = 1.0
+        for i in range(8):
+            product *= R[t + i]
+        total += np.log(product)
+        t += 8
+    while t < frames:
+        total += np.log(R[t])
+        t += 1
+    return total
+
+
+@numba.njit(**FAST)
+def weights(Y, B, H, f, n, frames, small, R, phi):  # type: ignore[no-untyped-def]
+    """phi[b, n, t] = 1 / R, zero in the padding; returns sum_t |y_n|^2 / R + log R."""
+    blocks, size = Y.shape[1], Y.shape[4]
+    one = Y.dtype.type(1)
+    loss = 0.0
+    for b in range(blocks):
+        variances(B, H, f, b, n, small, R)
+        here = min(size, frames - b * size)
+        loss += log_sum(R, here)
+        fit = Y.dtype.type(0)
+        for t in range(size):
+            phi[b, n, t] = one / R[t]
+            fit += (Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]) * phi[b, n, t]
+        loss += fit
+    return loss
+
+
+@numba.njit(**FAST)
+def temporal_sums(Y, B, phi, f, above, below):  # type: ignore[no-untyped-def]
+    """above[b, n, k, t] += B |y|^2 / R^2, below += B / R: what one bin adds to the step of the activations."""
+    blocks, n_sources, components, frames = above.shape
+    for b in range(blocks):
+        for n in range(n_sources):
+            for k in range(components):
+                value = B[n, f, k]
+                for t in range(frames):
+                    scaled = value * phi[b, n, t]
+                    below[b, n, k, t] += scaled
+                    power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+                    above[b, n, k, t] += scaled * phi[b, n, t] * power
+
+
+@numba.njit(**FAST)
+def lowrank_sweep(first, step, Y, W, C, B, H, frames, small, update, above, below, change, loss):  # type: ignore[no-untyped-def]
+    """One iteration: spectra of each bin, its demixing, then what its new outputs say of the activations.
+
+    above, below [chunk, b, n, k, t] are what `temporal_step` needs; change as in `frame_sweep`; loss[chunk] is the sum of
+    |y|^2 / R + log R before the demixing moved.
+    """
+    bins, blocks, m, _, size = Y.shape
+    n_sources, components, chunks = H.shape[1], H.shape[2], above.shape[0]
+    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
+    R, Q = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
+    phi = np.empty((blocks, n_sources, size), Y.dtype)
+    sums = np.empty((components, 2))
+    G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
+    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
+    for c in range(first, chunks, step):
+        above[c] = 0
+        below[c] = 0
+        change[c], loss[c] = 0.0, 0.0
+        for f in range(c * bins // chunks, (c + 1) * bins // chunks):
+            for n in range(n_sources):
+                spectral_step(Y, B, H, f, n, small, R, Q, sums)
+                loss[c] += weights(Y, B, H, f, n, frames, small, R, phi)
+            G[:] = 0.0
+            for b in range(blocks):
+                if m == 2:
+                    weigh_pair(Y, f, b, phi, G)
+                else:
+                    products(Y, f, b, P)
+                    weigh(P, phi, b, G)
+            unpack(G, 1.0 / frames, V)
+            change[c] += move(update, V, C[f], A, W[f], small, work, w)
+            for b in range(blocks):
+                if m == 2:
+                    outputs_pair(Y, f, b, A)
+                else:
+                    outputs(Y, f, b, A, S)
+            temporal_sums(Y, B, phi, f, above[c], below[c])

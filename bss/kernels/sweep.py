@@ -1,0 +1,209 @@
+"""Compiled passes over spectra that are kept as real planes in blocks of frames: Y[f, b, m, 0 or 1, t].
+
+A block holds all outputs of one bin for some hundred frames and fits in the first-level cache; every inner loop runs over the
+frames of a block, contiguous and without a remainder, which is what lets the compiler use the widest vectors there are.
+One iteration reads and writes the spectra once: the weighted covariances, the small algebra and the new outputs of a bin follow
+one another while it is in cache, and nothing of size F x N x M x T exists.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from bss.kernels.small import FAST, move
+
+
+@numba.njit(**FAST)
+def products(Y, f, b, P):  # type: ignore[no-untyped-def]
+    """P[r, t]: |y_i|^2, and real and imaginary part of y_i conj(y_j), in the order that `unpack` reads."""
+    m, frames = Y.shape[2], Y.shape[4]
+    row = 0
+    for i in range(m):
+        for t in range(frames):
+            P[row, t] = Y[f, b, i, 0, t] * Y[f, b, i, 0, t] + Y[f, b, i, 1, t] * Y[f, b, i, 1, t]
+        row += 1
+        for j in range(i + 1, m):
+            for t in range(frames):
+                P[row, t] = Y[f, b, i, 0, t] * Y[f, b, j, 0, t] + Y[f, b, i, 1, t] * Y[f, b, j, 1, t]
+                P[row + 1, t] = Y[f, b, i, 1, t] * Y[f, b, j, 0, t] - Y[f, b, i, 0, t] * Y[f, b, j, 1, t]
+            row += 2
+
+
+@numba.njit(**FAST)
+def weigh(P, phi, b, G):  # type: ignore[no-untyped-def]
+    """G[r, n] += sum_t P[r, t] phi[b, n, t], four rows and two sources at a time to keep sums in registers."""
+    rows, frames, n_sources = P.shape[0], P.shape[1], phi.shape[1]
+    zero = P.dtype.type(0)
+    for n in range(0, n_sources, 2):
+        k = min(n + 1, n_sources - 1)  # the last of an odd number is done twice: no third loop
+        r = 0
+        while r + 4 <= rows:
+            a0, a1, a2, a3 = zero, zero, zero, zero
+            c0, c1, c2, c3 = zero, zero, zero, zero
+            for t in range(frames):
+                u, v = phi[b, n, t], phi[b, k, t]
+                a0 += P[r, t] * u
+                a1 += P[r + 1, t] * u
+                a2 += P[r + 2, t] * u
+                a3 += P[r + 3, t] * u
+                c0 += P[r, t] * v
+                c1 += P[r + 1, t] * v
+                c2 += P[r + 2, t] * v
+                c3 += P[r + 3, t] * v
+            G[r, n] += a0
+            G[r + 1, n] += a1
+            G[r + 2, n] += a2
+            G[r + 3, n] += a3
+            if k > n:
+                G[r, k] += c0
+                G[r + 1, k] += c1
+                G[r + 2, k] += c2
+                G[r + 3, k] += c3
+            r += 4
+        while r < rows:
+            a0, c0 = zero, zero
+            for t in range(frames):
+                a0 += P[r, t] * phi[b, n, t]
+                c0 += P[r, t] * phi[b, k, t]
+            G[r, n] += a0
+            if k > n:
+                G[r, k] += c0
+            r += 1
+
+
+@numba.njit(**FAST)
+def weigh_pair(Y, f, b, phi, G):  # type: ignore[no-untyped-def]
+    """`products` and `weigh` in one, for two microphones: nothing is stored in between."""
+    frames, n_sources = Y.shape[4], phi.shape[1]
+    zero = Y.dtype.type(0)
+    a0, b0, c0, d0, a1, b1, c1, d1 = zero, zero, zero, zero, zero, zero, zero, zero
+    k = n_sources - 1
+    for t in range(frames):
+        xr, xi, yr, yi = Y[f, b, 0, 0, t], Y[f, b, 0, 1, t], Y[f, b, 1, 0, t], Y[f, b, 1, 1, t]
+        u, v = phi[b, 0, t], phi[b, k, t]
+        p, q = xr * xr + xi * xi, yr * yr + yi * yi
+        r, s = xr * yr + xi * yi, xi * yr - xr * yi
+        a0 += u * p
+        b0 += u * q
+        c0 += u * r
+        d0 += u * s
+        a1 += v * p
+        b1 += v * q
+        c1 += v * r
+        d1 += v * s
+    G[0, 0] += a0
+    G[1, 0] += c0
+    G[2, 0] += d0
+    G[3, 0] += b0
+    if k == 1:
+        G[0, 1] += a1
+        G[1, 1] += c1
+        G[2, 1] += d1
+        G[3, 1] += b1
+
+
+@numba.njit(**FAST)
+def unpack(G, scale, V):  # type: ignore[no-untyped-def]
+    """V (N, M, M) complex Hermitian from the rows of G, times scale."""
+    m = V.shape[1]
+    for n in range(V.shape[0]):
+        row = 0
+        for i in range(m):
+            V[n, i, i] = G[row, n] * scale
+            row += 1
+            for j in range(i + 1, m):
+                V[n, i, j] = complex(G[row, n] * scale, G[row + 1, n] * scale)
+                V[n, j, i] = complex(G[row, n] * scale, -G[row + 1, n] * scale)
+                row += 2
+
+
+@numba.njit(**FAST)
+def outputs(Y, f, b, A, S):  # type: ignore[no-untyped-def]
+    """S[i, 0 or 1, t] = sum_j A[i, j] y_j, then Y := S, for one block."""
+    m, frames = Y.shape[2], Y.shape[4]
+    real = Y.dtype.type
+    for i in range(m):
+        ar, ai = real(A[i, 0].real), real(A[i, 0].imag)
+        for t in range(frames):
+            S[i, 0, t] = ar * Y[f, b, 0, 0, t] - ai * Y[f, b, 0, 1, t]
+            S[i, 1, t] = ar * Y[f, b, 0, 1, t] + ai * Y[f, b, 0, 0, t]
+        j = 1
+        while j + 1 < m:
+            ar, ai, cr, ci = real(A[i, j].real), real(A[i, j].imag), real(A[i, j + 1].real), real(A[i, j + 1].imag)
+            for t in range(frames):
+                xr, xi, yr, yi = Y[f, b, j, 0, t], Y[f, b, j, 1, t], Y[f, b, j + 1, 0, t], Y[f, b, j + 1, 1, t]
+                S[i, 0, t] += ar * xr - ai * xi + cr * yr - ci * yi
+                S[i, 1, t] += ar * xi + ai * xr + cr * yi + ci * yr
+            j += 2
+        if j < m:
+            ar, ai = real(A[i, j].real), real(A[i, j].imag)
+            for t in range(frames):
+                S[i, 0, t] += ar * Y[f, b, j, 0, t] - ai * Y[f, b, j, 1, t]
+                S[i, 1, t] += ar * Y[f, b, j, 1, t] + ai * Y[f, b, j, 0, t]
+    for i in range(m):
+        for t in range(frames):
+            Y[f, b, i, 0, t] = S[i, 0, t]
+            Y[f, b, i, 1, t] = S[i, 1, t]
+
+
+@numba.njit(**FAST)
+def outputs_pair(Y, f, b, A):  # type: ignore[no-untyped-def]
+    """Y := A Y for two microphones, in registers."""
+    real = Y.dtype.type
+    ar, ai, br, bi = real(A[0, 0].real), real(A[0, 0].imag), real(A[0, 1].real), real(A[0, 1].imag)
+    cr, ci, dr, di = real(A[1, 0].real), real(A[1, 0].imag), real(A[1, 1].real), real(A[1, 1].imag)
+    for t in range(Y.shape[4]):
+        xr, xi, yr, yi = Y[f, b, 0, 0, t], Y[f, b, 0, 1, t], Y[f, b, 1, 0, t], Y[f, b, 1, 1, t]
+        Y[f, b, 0, 0, t] = ar * xr - ai * xi + br * yr - bi * yi
+        Y[f, b, 0, 1, t] = ar * xi + ai * xr + br * yi + bi * yr
+        Y[f, b, 1, 0, t] = cr * xr - ci * xi + dr * yr - di * yi
+        Y[f, b, 1, 1, t] = cr * xi + ci * xr + dr * yi + di * yr
+
+
+@numba.njit(**FAST)
+def add_power(Y, f, b, power):  # type: ignore[no-untyped-def]
+    """power[b, n, t] += |y_n|^2."""
+    for n in range(power.shape[1]):
+        for t in range(power.shape[2]):
+            power[b, n, t] += Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+
+
+@numba.njit(**FAST)
+def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
+    """power[chunk, b, n, t] = sum over the chunk's bins of |y_n|^2."""
+    chunks, bins = power.shape[0], Y.shape[0]
+    for c in range(first, chunks, step):
+        power[c] = 0
+        for f in range(c * bins // chunks, (c + 1) * bins // chunks):
+            for b in range(Y.shape[1]):
+                add_power(Y, f, b, power[c])
+
+
+@numba.njit(**FAST)
+def frame_sweep(first, step, Y, W, C, phi, frames, small, update, power, change):  # type: ignore[no-untyped-def]
+    """One iteration with weights phi[b, n, t] common to all bins. Y, W, C in place; power as `frame_power`; change[chunk]."""
+    bins, blocks, m, _, size = Y.shape
+    n_sources, chunks = phi.shape[1], power.shape[0]
+    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
+    G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
+    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
+    for c in range(first, chunks, step):
+        power[c] = 0
+        change[c] = 0.0
+        for f in range(c * bins // chunks, (c + 1) * bins // chunks):
+            G[:] = 0.0
+            for b in range(blocks):
+                if m == 2:
+                    weigh_pair(Y, f, b, phi, G)
+                else:
+                    products(Y, f, b, P)
+                    weigh(P, phi, b, G)
+            unpack(G, 1.0 / frames, V)
+            change[c] += move(update, V, C[f], A, W[f], small, work, w)
+            for b in range(blocks):
+                if m == 2:
+                    outputs_pair(Y, f, b, A)
+                else:
+                    outputs(Y, f, b, A, S)
+                add_power(Y, f, b, power[c])

@@ -1,0 +1,135 @@
+"""Twins of the kernels: the equations as they stand in the papers, in loops and einsum, complex128 throughout.
+
+Slow, and with none of the guards against silence that the kernels have. Nothing is written in place: what a kernel changes, its
+twin returns. Letters as everywhere: X (F, M, T), Y (F, N, T), W (F, N, M), phi (N, 1 or F, T), V and C (F, M, M).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def demix(W: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Y = W X."""
+    return np.einsum("fnm,fmt->fnt", *map(_complex, (W, X)))
+
+
+def log_det(W: np.ndarray) -> float:
+    """sum_f log |det W_f|, the determinant as the product of the singular values."""
+    return float(sum(np.log(s) for f in range(len(W)) for s in np.linalg.svd(_complex(W[f]), compute_uv=False)))
+
+
+def covariance(X: np.ndarray) -> np.ndarray:
+    """C_f = 1/T sum_t x_ft x_ft^H."""
+    return weighted_covariance(X, np.ones((1, X.shape[2])))
+
+
+def weighted_covariance(X: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """V_f = 1/T sum_t phi_ft x_ft x_ft^H; Ono (2011), eq. 17."""
+    X, phi = _complex(X), np.broadcast_to(phi.astype(float), X[:, 0].shape)
+    return np.einsum("ft,fmt,fkt->fmk", phi, X, X.conj()) / X.shape[2]
+
+
+def load_diagonal(V: np.ndarray, small: float) -> np.ndarray:
+    """V_f + small tr(V_f) / M I."""
+    V = _complex(V)
+    M = V.shape[1]
+    return np.stack([v + small * np.trace(v).real / M * np.eye(M) for v in V])
+
+
+def iss(Y: np.ndarray, W: np.ndarray, phi: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """New Y and W: for every k, y_n <- y_n - v_nk y_k and w_n <- w_n - v_nk w_k; Scheibler and Ono (2020), eqs. 9-11."""
+    Y, W = _complex(Y).copy(), _complex(W).copy()
+    F, R, T = Y.shape
+    phi = np.broadcast_to(phi.astype(float), (n_rows, F, T))
+    for f in range(F):
+        for k in range(R):
+            pivot, row = Y[f, k].copy(), W[f, k].copy()
+            for n in range(n_rows):
+                d = sum(phi[n, f, t] * abs(pivot[t]) ** 2 for t in range(T)) / T
+                if n == k:
+                    v = 1 - d**-0.5
+                else:
+                    v = sum(phi[n, f, t] * Y[f, n, t] * pivot[t].conj() for t in range(T)) / T / d
+                Y[f, n] -= v * pivot
+                W[f, n] -= v * row
+    return Y, W
+
+
+def ip(X: np.ndarray, W: np.ndarray, phi: np.ndarray, n: int) -> np.ndarray:
+    """New W: w_n = (W V_n)^-1 e_n, w_n <- w_n / sqrt(w_n^H V_n w_n), whose conjugate is row n; Ono (2011), eqs. 18-19."""
+    W = _complex(W).copy()
+    V = weighted_covariance(X, phi[n])
+    for f in range(len(W)):
+        w = np.linalg.inv(W[f] @ V[f])[:, n]
+        W[f, n] = (w / np.sqrt((w.conj() @ V[f] @ w).real)).conj()
+    return W
+
+
+def orthogonal_background(C: np.ndarray, W: np.ndarray, n_sources: int) -> np.ndarray:
+    """New W with rows [J, -I], J = (E_2 C W^H) (E_1 C W^H)^-1; Scheibler and Ono (2019), eq. 13."""
+    C, W = _complex(C), _complex(W).copy()
+    M, N = W.shape[1], n_sources
+    E1, E2 = np.eye(M)[:N], np.eye(M)[N:]
+    for f in range(len(W)):
+        CW = C[f] @ W[f, :N].conj().T
+        W[f, N:] = np.hstack([(E2 @ CW) @ np.linalg.inv(E1 @ CW), -np.eye(M - N)])
+    return W
+
+
+def frame_power(Y: np.ndarray) -> np.ndarray:
+    """1/F sum_f |y_nft|^2."""
+    return np.einsum("fnt,fnt->nt", _complex(Y), _complex(Y).conj()).real / len(Y)
+
+
+def power(y: np.ndarray) -> np.ndarray:
+    """|y_ft|^2."""
+    return np.hypot(_complex(y).real, _complex(y).imag) ** 2
+
+
+def nmf_step(P: np.ndarray, B: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """New B, new H and R = B H: first the basis, then with it the activations; Kitamura et al. (2016), eqs. 19-20."""
+    P, B, H = (a.astype(float) for a in (P, B, H))
+    F, T = P.shape
+    K = B.shape[1]
+    R, new = B @ H, B.copy()
+    for f in range(F):
+        for k in range(K):
+            above = sum(P[f, t] * H[k, t] / R[f, t] ** 2 for t in range(T))
+            below = sum(H[k, t] / R[f, t] for t in range(T))
+            new[f, k] = B[f, k] * np.sqrt(above / below)
+    B, R, new = new, new @ H, H.copy()
+    for t in range(T):
+        for k in range(K):
+            above = sum(P[f, t] * B[f, k] / R[f, t] ** 2 for f in range(F))
+            below = sum(B[f, k] / R[f, t] for f in range(F))
+            new[k, t] = H[k, t] * np.sqrt(above / below)
+    return B, new, B @ new
+
+
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, and covariance about it: two passes in extended precision."""
+    x = x.astype(np.longdouble)
+    mean = x.mean(1)
+    d = x - mean[:, None]
+    return mean.astype(float), np.einsum("mt,kt->mk", d, d).astype(float) / x.shape[1]
+
+
+# G, g = G', and g'; the tests hold each against differences of the one before
+PENALTIES = {
+    "logcosh": (lambda y: np.log(np.cosh(y)), np.tanh, lambda y: np.cosh(y) ** -2.0),
+    "exp": (lambda y: -np.exp(-(y**2) / 2), lambda y: y * np.exp(-(y**2) / 2), lambda y: (1 - y**2) * np.exp(-(y**2) / 2)),
+    "cube": (lambda y: y**4 / 4, lambda y: y**3, lambda y: 3 * y**2),
+}
+
+
+def ica_pass(x: np.ndarray, W: np.ndarray, mean: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """E[g(y) d^T], E[g'(y)], E[G(y)] of y = W d, d = x - mean; Hyvärinen (1999), g = G'."""
+    G, g, dg = PENALTIES[name]
+    d = x.astype(float) - mean[:, None]
+    y = W.astype(float) @ d
+    return np.einsum("nt,mt->nm", g(y), d) / d.shape[1], dg(y).mean(1), G(y).mean(1)
+
+
+def _complex(a: np.ndarray) -> np.ndarray:
+    return a.astype(np.complex128)

@@ -1,0 +1,297 @@
+"""`bss score` as people and scripts call it: on the files that `bss mix` and `bss unmix` write, and on wrong ones."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+from click.testing import CliRunner, Result
+
+import bss
+from bss.signals.audio import write
+from bss_cli.main import cli
+
+RATE = 8000
+N_SAMPLES = 8000
+
+
+# click 8.2 keeps stdout and stderr apart by itself, and dropped the option
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner(**APART).invoke(cli, ["score", *map(str, arguments)])
+
+
+def document(result: Result) -> dict[str, Any]:
+    """The one document on stdout: anything else there fails here."""
+    parsed = json.loads(result.stdout)
+    assert isinstance(parsed, dict)
+    assert parsed["schema"] == 1
+    return parsed
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """truth/ of two talkers at two microphones, mics/, and out/ as `bss unmix` leaves it, in the order of no one."""
+    rng = np.random.default_rng(0)
+    s = scipy.signal.lfilter(scipy.signal.firwin(101, 0.5), 1, 0.1 * rng.standard_normal((2, N_SAMPLES)))
+    images = np.stack([s, 0.5 * np.roll(s, 3, axis=1)], axis=1)  # (N, M, n)
+    mics, noise = images.sum(0), 0.002 * rng.standard_normal((2, N_SAMPLES))
+    for name, image in zip(("anna", "ben"), images, strict=True):
+        write(tmp_path / f"truth/{name}.wav", image, RATE)
+    for m, x in enumerate(mics):
+        write(tmp_path / f"mics/mic{m + 1}.wav", x, RATE)
+    write(tmp_path / "out/source1.wav", images[1, 0] + 0.1 * images[0, 0] + noise[0], RATE)
+    write(tmp_path / "out/source2.wav", images[0, 0] + 0.1 * images[1, 0] + noise[1], RATE)
+    write(tmp_path / "out/residual.wav", noise[0], RATE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def unmix_result(scene: Path, **options: Any) -> None:
+    outputs = ["source1.wav", "source2.wav", "residual.wav"]
+    (scene / "out/result.json").write_text(json.dumps({"schema": 1, "outputs": outputs, "options": options}))
+
+
+def samples(path: str) -> np.ndarray:
+    return bss.read(path)[0]
+
+
+def test_the_document_holds_the_numbers_of_the_library(scene: Path) -> None:
+    found = document(run("truth", "out", "--mixture", "mics", "--json"))
+    references = np.stack([samples(f"truth/{name}.wav")[0] for name in ("anna", "ben")])
+    estimates, mixture = np.concatenate([samples(f"out/source{k}.wav") for k in (1, 2)]), samples("mics/mic1.wav")
+    expected = bss.score(references, estimates, mixture).to_dict()
+    assert [row["estimate"] for row in found["scores"]] == ["source2.wav", "source1.wav"]
+    assert [row["reference"] for row in found["scores"]] == ["anna.wav", "ben.wav"]
+    for measure in ("si_sdr", "sdr", "sir", "sar", "si_sdr_improvement", "sdr_improvement", "sir_improvement"):
+        assert [row[measure] for row in found["scores"]] == expected[measure]
+    for key in ("mean", "permutation", "definitions"):
+        assert found[key] == expected[key]
+    assert found["inputs"]["mixture"] == [{"file": "mics/mic1.wav", "channel": 1}]
+    assert (found["rate"], found["samples"], found["seconds"]) == (RATE, N_SAMPLES, 1.0)
+    assert found["warnings"] == []
+    assert found["gate"] is None
+
+
+def test_the_table_has_a_row_for_each_talker_and_the_mean(scene: Path) -> None:
+    result = run("truth", "out", "--mixture", "mics")
+    assert result.exit_code == 0
+    header, anna, ben, mean, unit = result.stdout.splitlines()
+    assert header.split() == ["reference", "estimate", "SI-SDR", "SDR", "SIR", "SAR", "SI-SDRi", "SDRi", "SIRi"]
+    assert anna.split()[:2] == ["anna.wav", "source2.wav"]
+    assert ben.split()[:2] == ["ben.wav", "source1.wav"]
+    values = [[float(word) for word in row.split()[-7:]] for row in (anna, ben, mean)]
+    np.testing.assert_allclose(np.mean(values[:2], axis=0), values[2], atol=0.011)
+    assert 18 < values[0][0] < 22  # a tenth of the other talker
+    assert unit == "in dB; i: improvement over the mixture"
+    assert "residual.wav" in result.stderr
+    assert "residual.wav" not in run("truth", "out", "-q").stderr
+    assert len(run("truth", "out").stdout.splitlines()[0].split()) == 6  # no improvements without a mixture
+
+
+@pytest.mark.parametrize(
+    ("references", "estimates"),
+    [
+        ("truth/*.wav", "out/source?.wav"),
+        ("truth", "out/source*.wav"),
+        ("truth", "both.wav"),
+        ("mono", "out"),
+    ],
+)
+def test_folders_globs_and_files_of_many_channels(scene: Path, references: str, estimates: str) -> None:
+    write("both.wav", np.concatenate([samples("out/source1.wav"), samples("out/source2.wav")]), RATE)
+    for name in ("anna", "ben"):
+        write(f"mono/{name}.wav", samples(f"truth/{name}.wav")[0], RATE)
+    found = document(run(references, estimates, "--json"))
+    assert found["permutation"] == [1, 0]
+    assert found["mean"]["si_sdr"] == pytest.approx(document(run("truth", "out", "--json"))["mean"]["si_sdr"])
+
+
+def test_the_reference_microphone_is_that_channel(scene: Path) -> None:
+    for k, name in enumerate(("ben", "anna")):
+        write(f"at2/source{k + 1}.wav", samples(f"truth/{name}.wav")[1], RATE)
+    at = {mic: document(run("truth", "at2", "--mixture", "mics", "--reference-mic", mic, "--json")) for mic in (1, 2)}
+    assert at[2]["mean"]["si_sdr"] == 120.0
+    assert at[1]["mean"]["si_sdr"] < 0
+    assert at[2]["inputs"]["mixture"] == [{"file": "mics/mic2.wav", "channel": 1}]
+    assert at[2]["inputs"]["references"][0] == {"file": "truth/anna.wav", "channel": 2}
+
+
+def test_without_permuting_files_are_paired_in_order(scene: Path) -> None:
+    found = document(run("truth", "out", "--no-permute", "--json"))
+    assert found["permutation"] == [0, 1]
+    assert found["mean"]["si_sdr"] < 0
+
+
+def test_another_rate_is_converted_and_said(scene: Path) -> None:
+    from bss.signals.resample import resample
+
+    for k in (1, 2):
+        write(f"fast/source{k}.wav", resample(samples(f"out/source{k}.wav"), RATE, 2 * RATE), 2 * RATE)
+    result = run("truth", "fast", "--json")
+    assert "estimates are resampled from 16000 Hz to the 8000 Hz of the references" in result.stderr
+    assert document(result)["mean"]["si_sdr"] == pytest.approx(document(run("truth", "out", "--json"))["mean"]["si_sdr"], abs=0.2)
+
+
+@pytest.mark.parametrize("longer", ["estimates", "references", "mixture"])
+def test_the_longer_is_trimmed_and_said(scene: Path, longer: str) -> None:
+    before = document(run("truth", "out", "--mixture", "mics", "--json"))["mean"]
+    folder = {"estimates": "out", "references": "truth", "mixture": "mics"}[longer]
+    for file in sorted(Path(folder).glob("*.wav")):
+        write(file, np.pad(samples(str(file)), ((0, 0), (0, 80)), constant_values=0.5), RATE, overwrite=True)
+    result = run("truth", "out", "--mixture", "mics", "--json")
+    warning = f"the {longer} are longer by 80 samples (0.010 s): their end is not scored"
+    assert f"warning: {warning}" in result.stderr
+    found = document(result)
+    assert found["warnings"] == [warning]
+    assert found["samples"] == N_SAMPLES
+    assert found["mean"] == pytest.approx(before)
+
+
+def test_tracks_of_an_earlier_run_are_left_out(scene: Path) -> None:
+    unmix_result(scene)
+    write("out/source3.wav", samples("truth/ben.wav")[0], RATE)  # it would fit better than this run's
+    result = run("truth", "out", "--json")
+    assert "source3.wav: not in out/result.json" in result.stderr
+    assert document(result)["permutation"] == [1, 0]
+
+
+@pytest.mark.parametrize(("made_at", "asked", "warned"), [(1, 1, False), (2, 1, True), (2, 2, False)])
+def test_tracks_of_another_microphone_are_noticed(scene: Path, made_at: int, asked: int, warned: bool) -> None:
+    unmix_result(scene, reference_mic=made_at)
+    result = run("truth", "out", "--reference-mic", asked)
+    assert ("--reference-mic 2 would compare them there" in result.stderr) == warned
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"outputs": 3}', '{"outputs": [], "options": 3}'])
+def test_a_strange_result_json_is_not_fatal_and_not_silent(scene: Path, text: str) -> None:
+    (scene / "out/result.json").write_text(text)
+    result = run("truth", "out", "--json")
+    assert result.exit_code == 0
+    assert "out/result.json is not what bss unmix writes" in result.stderr
+    assert document(result)["permutation"] == [1, 0]
+
+
+def test_a_silent_talker_has_no_score_and_a_reason(scene: Path) -> None:
+    write("truth/carla.wav", np.zeros((2, N_SAMPLES)), RATE)
+    result = run("truth", "out", "--json", "--fail-under", "15")
+    assert result.exit_code == 0  # nobody could have separated silence
+    row = document(result)["scores"][2]
+    assert (row["estimate"], row["si_sdr"], row["sdr"]) == (None, None, None)
+    assert "carla.wav: the reference is silent" in result.stderr
+    assert run("truth", "out").stdout.splitlines()[3].split() == ["carla.wav", "-", "-", "-", "-", "-"]
+
+
+def test_one_talker_has_no_sir(scene: Path) -> None:
+    result = run("truth/anna.wav", "out", "--json")
+    row = document(result)["scores"][0]
+    assert row["sir"] is None
+    assert row["reason"] == "no SIR: there is no other talker to interfere"
+    assert row["estimate"] == "source2.wav"
+    assert document(result)["notes"][-2] == "matched with no reference: source1.wav"
+
+
+GATES = {
+    # name: (arguments, exit code, what the message says)
+    "passed": (["truth", "out", "--fail-under", "15"], 0, ""),
+    "too low": (["truth", "out", "--fail-under", "30"], 5, "under the 30 dB of --fail-under"),
+    "the mixture is no excuse": (["truth", "out", "--mixture", "mics", "--fail-under", "30"], 5, "under the 30 dB"),
+    "a talker was not found": (["truth", "out/source1.wav", "--fail-under", "15"], 5, "no score for anna.wav"),
+    "a track is silent": (["truth", "dead", "--fail-under", "15"], 5, "no score for anna.wav"),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_fail_under_is_an_exit_code_after_the_table(scene: Path, name: str) -> None:
+    arguments, code, text = GATES[name]
+    write("dead/source1.wav", samples("out/source1.wav"), RATE)
+    write("dead/source2.wav", np.zeros((1, N_SAMPLES)), RATE)
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert result.stdout.splitlines()[0].startswith("reference")
+    assert text in result.stderr
+    found = run(*arguments, "--json")
+    assert found.exit_code == code
+    assert document(found)["gate"]["passed"] == (code == 0)
+
+
+WRONG = {
+    # name: (arguments, exit code, what stderr says)
+    "nothing": ([], 2, "0 names were given, not REFERENCES and ESTIMATES"),
+    "one name": (["truth"], 2, "expected the true tracks and the separated ones"),
+    "a glob that the shell expanded": (["truth/anna.wav", "truth/ben.wav", "out"], 2, "globs in quotes"),
+    "missing": (["truth", "outt"], 3, "did you mean out?"),
+    "a folder without audio": (["truth", "empty"], 3, "empty holds no audio"),
+    "only a residual": (["truth", "out/residual.wav"], 3, "holds a residual and no estimate"),
+    "not audio": (["truth", "text.wav"], 3, "text.wav"),
+    "NaN": (["truth", "nan.wav"], 3, "nan.wav holds 1 NaN or infinite samples"),
+    "all references silent": (["silent.wav", "out"], 3, "the reference is silent"),
+    "the mixture silent": (["truth", "out", "--mixture", "silent.wav"], 3, "the mixture is silent"),
+    "too short": (["truth", "short.wav"], 3, "400 samples are too few for 2 references"),
+    "no such microphone": (["truth", "out", "--reference-mic", "3"], 2, "truth/anna.wav has 2 channels"),
+    "no such microphone of the mixture": (
+        ["mono", "out", "--mixture", "mics", "--reference-mic", "3"], 2, "the mixture has 2 channels",
+    ),
+    "microphone 0": (["truth", "out", "--reference-mic", "0"], 2, "--reference-mic"),
+    "no level": (["truth", "out", "--fail-under", "nan"], 2, "is not a level"),
+    "stdin twice": (["-", "-"], 2, "- is given twice"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_wrong_input_is_one_message_and_an_exit_code(scene: Path, name: str, as_json: bool) -> None:
+    arguments, code, text = WRONG[name]
+    (scene / "empty").mkdir()
+    (scene / "text.wav").write_text("not audio at all")
+    write("mono/anna.wav", samples("truth/anna.wav")[0], RATE)
+    write("silent.wav", np.zeros((1, N_SAMPLES)), RATE)
+    write("short.wav", samples("out/source1.wav")[:, :400], RATE)
+    with_nan(samples("out/source1.wav"), "nan.wav")
+    result = run(*arguments, *(["--json"] if as_json else []))
+    assert result.exit_code == code
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    if not as_json or name == "microphone 0":  # that one click refuses itself
+        assert result.stdout == ""
+    else:
+        assert document(result)["error"]["exit_code"] == code
+
+
+def with_nan(x: np.ndarray, path: str) -> None:
+    import soundfile
+
+    x = x.copy()
+    x[0, 7] = np.nan
+    soundfile.write(path, x.T, RATE, subtype="FLOAT")
+
+
+def test_estimates_from_stdin(scene: Path) -> None:
+    write("both.wav", np.concatenate([samples("out/source1.wav"), samples("out/source2.wav")]), RATE)
+    program = [sys.executable, "-c", "from bss_cli.main import main; main()", "score", "truth", "-", "--json"]
+    with Path("both.wav").open("rb") as both:
+        result = subprocess.run(program, stdin=both, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert [row["estimate"] for row in json.loads(result.stdout)["scores"]] == ["stdin[2]", "stdin[1]"]
+
+
+def test_names_that_are_the_same_keep_their_folders(scene: Path) -> None:
+    for name in ("anna", "ben"):
+        write(f"takes/{name}/voice.wav", samples(f"truth/{name}.wav"), RATE)
+    found = document(run("takes/*/voice.wav", "out", "--json"))
+    assert [row["reference"] for row in found["scores"]] == ["takes/anna/voice.wav", "takes/ben/voice.wav"]
+
+
+def test_help_shows_three_examples() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert result.output.count("  bss score ") == 3
