@@ -1,0 +1,169 @@
+"""Compiled passes over the samples of a recording: moments, and what instantaneous ICA needs to know of its outputs.
+
+A pass reads the recording once, block by block, on all threads; a block and everything made of it stay in the first-level
+cache. Sums within a block run in the precision of the samples, over blocks in float64.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from bss.kernels.small import FAST
+
+BLOCK = 1024
+LOGCOSH, EXP, CUBE = 0, 1, 2
+
+
+@numba.njit(**FAST)
+def tanh32(y, g):  # type: ignore[no-untyped-def]
+    """g = tanh(y) in single precision, within 4e-7: x P(x^2) / Q(x^2), a minimax quotient of degrees 13 and 6 on +-7.9."""
+    one = np.float32(1)
+    for t in range(y.shape[0]):
+        x = min(max(y[t], np.float32(-7.9053111)), np.float32(7.9053111))
+        s = x * x
+        p = np.float32(-2.76076847742355e-16) * s + np.float32(2.00018790482477e-13)
+        p = p * s + np.float32(-8.60467152213735e-11)
+        p = p * s + np.float32(5.12229709037114e-08)
+        p = p * s + np.float32(1.48572235717979e-05)
+        p = p * s + np.float32(6.37261928875436e-04)
+        p = p * s + np.float32(4.89352455891786e-03)
+        q = np.float32(1.19825839466702e-06) * s + np.float32(1.18534705686654e-04)
+        q = q * s + np.float32(2.26843463243900e-03)
+        q = q * s + np.float32(4.89352518554385e-03)
+        g[t] = min(max(x * p / q, -one), one)
+
+
+@numba.njit(**FAST)
+def tanh64(y, g):  # type: ignore[no-untyped-def]
+    """g = tanh(y) in double precision."""
+    for t in range(y.shape[0]):
+        g[t] = np.tanh(y[t])
+
+
+@numba.njit(**FAST)
+def log_cosh_sum(y, g, q, count):  # type: ignore[no-untyped-def]
+    """sum_t log cosh y = sum |y| - log(1 + |tanh y|) over the first `count`, one logarithm for 64 samples. q is overwritten."""
+    one = y.dtype.type(1)
+    total = y.dtype.type(0)
+    size = y.shape[0]
+    for t in range(size):
+        total += abs(y[t])
+        q[t] = one + abs(g[t])
+    width = size
+    while width > size // 64:
+        width //= 2
+        for t in range(width):
+            q[t] *= q[t + width]
+    logs = 0.0
+    for t in range(width):
+        logs += np.log(q[t])
+    return np.float64(total) - logs
+
+
+@numba.njit(**FAST)
+def nonlinear(kind, y, g, q, need_value):  # type: ignore[no-untyped-def]
+    """g(y), and the sums of g'(y) and of G(y) over a block."""
+    size = y.shape[0]
+    slope, value = 0.0, 0.0
+    total = y.dtype.type(0)
+    if kind == LOGCOSH:
+        if y.dtype == np.float32:
+            tanh32(y, g)
+        else:
+            tanh64(y, g)
+        for t in range(size):
+            total += g[t] * g[t]
+        slope = size - np.float64(total)
+        if need_value:
+            value = log_cosh_sum(y, g, q, size)
+    elif kind == EXP:
+        for t in range(size):
+            e = np.exp(-y[t] * y[t] * y.dtype.type(0.5))
+            value -= e
+            slope += (1 - y[t] * y[t]) * e
+            g[t] = y[t] * e
+    else:
+        fourth = y.dtype.type(0)
+        for t in range(size):
+            s = y[t] * y[t]
+            total += s
+            fourth += s * s
+            g[t] = s * y[t]
+        slope, value = 3.0 * total, 0.25 * fourth
+    return slope, value
+
+
+@numba.njit(**FAST)
+def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, value):  # type: ignore[no-untyped-def]
+    """Of y = W (x - mean), over every `stride`-th block: cross[chunk] = sum g(y) (x - mean)^T, slope = sum g', value = sum G.
+
+    The last block is filled up with zeros, of which g is 0, g' is 1 and G is 0 or, for EXP, -1: the caller takes them out.
+    """
+    m, n = x.shape
+    n_sources, chunks = W.shape[0], cross.shape[0]
+    blocks = (n + BLOCK - 1) // BLOCK
+    z, y = np.empty((m, BLOCK), x.dtype), np.empty(BLOCK, x.dtype)
+    g, q = np.empty(BLOCK, x.dtype), np.empty(BLOCK, x.dtype)
+    real = x.dtype.type
+    for c in range(first, chunks, step):
+        cross[c] = 0.0
+        slope[c] = 0.0
+        value[c] = 0.0
+        begin = (c * blocks // chunks + stride - 1) // stride * stride
+        for b in range(begin, (c + 1) * blocks // chunks, stride):
+            centred(x, mean, b, z)
+            for i in range(n_sources):
+                w = W[i, 0]
+                for t in range(BLOCK):
+                    y[t] = w * z[0, t]
+                for j in range(1, m):
+                    w = W[i, j]
+                    for t in range(BLOCK):
+                        y[t] += w * z[j, t]
+                s, v = nonlinear(kind, y, g, q, need_value)
+                slope[c, i] += s
+                value[c, i] += v
+                for j in range(m):
+                    total = real(0)
+                    for t in range(BLOCK):
+                        total += g[t] * z[j, t]
+                    cross[c, i, j] += total
+
+
+@numba.njit(**FAST)
+def centred(x, mean, b, z):  # type: ignore[no-untyped-def]
+    """z = block b of x minus the mean, zeros behind the end."""
+    here = min(BLOCK, x.shape[1] - b * BLOCK)
+    for j in range(x.shape[0]):
+        row = x[j, b * BLOCK : b * BLOCK + here]
+        offset = mean[j]
+        for t in range(here):
+            z[j, t] = row[t] - offset
+        for t in range(here, BLOCK):
+            z[j, t] = 0
+
+
+@numba.njit(**FAST)
+def moment_sums(first, step, x, origin, total, second):  # type: ignore[no-untyped-def]
+    """total[chunk] = sum of x - origin, second[chunk] = sum of its products (upper triangle)."""
+    m, n = x.shape
+    chunks = total.shape[0]
+    blocks = (n + BLOCK - 1) // BLOCK
+    z = np.empty((m, BLOCK), x.dtype)
+    real = x.dtype.type
+    for c in range(first, chunks, step):
+        total[c] = 0.0
+        second[c] = 0.0
+        for b in range(c * blocks // chunks, (c + 1) * blocks // chunks):
+            centred(x, origin, b, z)
+            for i in range(m):
+                a = real(0)
+                for t in range(BLOCK):
+                    a += z[i, t]
+                total[c, i] += a
+                for j in range(i, m):
+                    a = real(0)
+                    for t in range(BLOCK):
+                        a += z[i, t] * z[j, t]
+                    second[c, i, j] += a
