@@ -16,6 +16,9 @@ import numpy as np
 from bss.errors import BssError, InputError, UsageError
 from bss.signals import audio
 
+# People pause between words, espeak-ng does not. Without pauses two voices are loud and quiet together so often that what
+# tells talkers apart, and every separation relies on, is lost: 4 voices in a 0.3 s room separate by 3 dB instead of 9.
+WORD_GAP = 15  # in units of 10 ms at the usual speed
 TIMEOUT = (5.0, 30.0)  # seconds to wait for a connection, and for an answer
 
 
@@ -35,7 +38,8 @@ def espeak_says(text: str, voice: str, words_per_minute: int, pitch: int) -> tup
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "speech.wav")
         # the text goes in through stdin: one that begins with a dash is no option
-        call = [program, "-b", "1", "-v", name, "-s", str(words_per_minute), "-p", str(pitch), "-w", str(file), "--stdin"]
+        manner = ["-v", name, "-s", str(words_per_minute), "-p", str(pitch), "-g", str(WORD_GAP)]
+        call = [program, "-b", "1", *manner, "-w", str(file), "--stdin"]
         done = subprocess.run(call, input=text.encode(), capture_output=True, check=False)
         if done.returncode or not file.exists():
             raise InputError(f"espeak-ng cannot speak with the voice {voice}", done.stderr.decode(errors="replace").strip())
@@ -107,7 +111,7 @@ def google_says(text: str, language: str, domain: str) -> tuple[np.ndarray, int]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "speech.mp3")
         try:
-            gtts.gTTS(text, lang=language, tld=domain, lang_check=False, timeout=TIMEOUT).save(file)
+            gtts.gTTS(text, lang=language, tld=domain, timeout=TIMEOUT).save(file)
         except AssertionError as error:  # how gTTS says that a text has no words
             raise InputError(f"there is nothing to speak in the text {text!r}", str(error)) from error
         except gtts.gTTSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -112,7 +113,7 @@ def load(manifest: Path, look_in: Sequence[Path] = ()) -> Recipe:
     """
     document = _read(manifest)
     options = dict(document["options"])
-    if options.get("seed") is None or not all("file" in voice for voice in document["voices"]):
+    if options.get("seed") is None or not all({"file", "sha256"} <= voice.keys() for voice in document["voices"]):
         raise InputError(
             f"{manifest} cannot be made again", "it was made in Python, from arrays or a random generator of the caller's"
         )
@@ -189,11 +190,28 @@ def _read(manifest: Path) -> dict[str, Any]:
         raise InputError(f"{manifest} is not a scene", hint="the scene.json that bss mix wrote")
     if document.get("schema") != SCHEMA:
         raise InputError(f"{manifest} is of schema {document.get('schema')}, not {SCHEMA}", hint="another version of bss-toolkit")
-    needed = {"rate": int, "sha256": str, "options": dict, "voices": list, "versions": dict}
-    wrong = [key for key, kind in needed.items() if not isinstance(document.get(key), kind)]
-    if wrong:
-        raise InputError(f"{manifest} is damaged", f"{', '.join(wrong)} is missing", "the scene.json as bss mix wrote it")
+    if damage := _damage(document):
+        raise InputError(f"{manifest} is damaged", damage, "the scene.json as bss mix wrote it")
     return document
+
+
+def _damage(document: dict[str, Any]) -> str:
+    """What is wrong with a scene.json; it may come from anywhere, and names in it become names of files."""
+    needed = {"rate": int, "sha256": str, "options": dict, "voices": list, "versions": dict, "files": dict}
+    if wrong := [key for key, kind in needed.items() if not isinstance(document.get(key), kind)]:
+        return f"{', '.join(wrong)} is missing"
+    known = set(inspect.signature(mix).parameters) - {"voices", "rate", "rng"} | {"seed"}
+    if odd := known ^ set(document["options"]):
+        return f"the options {', '.join(sorted(odd))} are missing or unknown"
+    if odd := {key for key, value in document["options"].items() if isinstance(value, str | dict)}:
+        return f"the options {', '.join(sorted(odd))} are not numbers"
+    for voice in document["voices"]:
+        if not isinstance(voice, dict) or not all(isinstance(voice.get(key, ""), str) for key in ("name", "file", "sha256")):
+            return "a voice is not described as it should be"
+        name = voice.get("name", "")
+        if not name or Path(name).name != name:
+            return f"{name!r} is no name of a voice"
+    return "" if document["voices"] else "it has no voices"
 
 
 def _document(scene: Scene, folder: Path, mics: list[str], truth: list[str]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Scene:
     info : dict
         How the scene was made, in values that JSON can hold: the `options` of `mix` (`snr_db` None: no noise); `voices`;
         of a room `rt60_measured` for each talker, `absorption` of the walls, `mics` and `talkers` (places in metres),
-        `delays_s` (N, M) of the direct sound; of a desk its `matrix` (M, N) and `condition`; the common `gain`.
+        `delays_s` (N, M) of the direct sound; of a desk its `matrix` (M, N) and `condition`; `gains` from voices to sources.
     """
 
     mixture: np.ndarray
@@ -140,15 +140,17 @@ def mix(
         "seed": None if isinstance(rng, np.random.Generator) else check_int("rng", rng, 0),
     }  # fmt: skip
     rng = np.random.default_rng(rng)
-    dry = np.stack([_to_level(np.resize(voice, n), k) for k, voice in enumerate(voices)])
+    dry = np.stack([np.resize(voice, n).astype(np.float32) for voice in voices])
+    loudness = _to_one_level(dry)
     if instantaneous:
         images, how = _on_a_desk(dry, n_mics, rng)
     else:
         images, how = _in_a_room(dry, n_mics, rt60, sides, spacing, rate, rng)
     mixture, gain = _finish(images, snr_db, levels, rng)
-    sources = dry * (gain * 10 ** (levels / 20)).astype(np.float32)[:, None]
+    gains = gain * 10 ** (levels / 20)
+    sources = dry * gains.astype(np.float32)[:, None]
     names = [{"name": f"voice{k + 1}"} for k in range(len(voices))]
-    info = {"options": options, "voices": names, **how, "gain": gain, "samples": n}
+    info = {"options": options, "voices": names, **how, "gains": (gains / loudness).tolist(), "samples": n}
     return Scene(mixture, images, sources, rate, info)
 
 
@@ -237,7 +239,7 @@ def mixing_matrix(n_mics: int, n_talkers: int, rng: np.random.Generator) -> np.n
 def _finish(images: np.ndarray, snr_db: float, levels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Bring `images` to their levels in place, one gain for all; the mixture with its noise, and the gain."""
     heard = np.array([_rms(image[0]) for image in images])
-    if not heard.all():
+    if heard.min() < 1e-6:  # voices came in at an RMS of 1
         raise UsageError("the recording ends before a talker is heard at microphone 1", hint="more seconds, a smaller spacing")
     scale = 10 ** (levels / 20) / heard
     # images of two talkers can cancel in the mixture and be larger than it: no file may clip
@@ -258,10 +260,11 @@ def _rms(x: np.ndarray) -> float:
     return math.sqrt(np.mean(np.square(x, dtype=np.float64)))
 
 
-def _to_level(x: np.ndarray, k: int) -> np.ndarray:
-    """`x` at an RMS of 1, float32."""
-    rms = _rms(x)
-    if rms < 1e-10:
+def _to_one_level(voices: np.ndarray) -> np.ndarray:
+    """Bring `voices` (N, n) to an RMS of 1 in place; what it was."""
+    loudness = np.array([_rms(voice) for voice in voices])
+    for k in np.flatnonzero(loudness < 1e-10):
         why = "every talker is brought to a level, and silence has none"
         raise InputError(f"voice {k + 1} is silent in the part that is used", why, "another voice, or more seconds")
-    return (x / rms).astype(np.float32)
+    voices /= loudness.astype(np.float32)[:, None]
+    return loudness

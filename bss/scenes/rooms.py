@@ -194,7 +194,7 @@ def _build(
         reflected = np.sqrt(1 - absorption) ** reflections
         for m, mic in enumerate(mics):
             distance = np.linalg.norm(places - mic[:, None], axis=0)
-            heard = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - _TAPS)
+            heard = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - 1)
             arrival = (distance[heard] / SPEED_OF_SOUND + early / rate).astype(np.float32)
             rir = np.zeros(length + _TAPS, np.float32)
             loudness = (reflected[heard] / distance[heard]).astype(np.float32)

@@ -13,7 +13,7 @@ from bss.scenes import engines
 from bss.signals.resample import resample
 
 ENGINES = ("auto", "gtts", "espeak")
-LEVEL = 0.07  # RMS of every voice
+LEVEL = 0.06  # RMS of every voice
 PEAK = 0.9
 
 # espeak-ng's speakers: variant, words per minute, pitch. Neighbours differ in all three, and men and women take turns.

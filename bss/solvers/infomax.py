@@ -119,7 +119,7 @@ def _likelihood(
         step = _newton_direction(point) if newton else -point.gradient
         moved = _line_search(problem, point, step, extended)
         if moved is None:  # no descent left at this precision: as converged as these samples allow
-            return point.W, bool(np.max(np.abs(point.gradient)) < np.sqrt(np.finfo(problem.x.dtype).eps))
+            return point.W, bool(np.max(np.abs(point.gradient)) < 4 * np.sqrt(np.finfo(problem.x.dtype).eps))
         point = _evaluate(problem, moved.W, extended, None) if _sign_changed(problem, moved, extended) else moved
     return point.W, False
 

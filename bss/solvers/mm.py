@@ -103,7 +103,7 @@ def _finish(kernels: ModuleType, X: np.ndarray, W: np.ndarray, level: float, los
     Y = kernels.demix(W, X)
     if not np.isfinite(Y.real.sum(dtype=np.float64) + Y.imag.sum(dtype=np.float64)):
         raise SolverError("the separation diverged", "its sources are not finite", "`bss check` on the recording")
-    converged = len(losses) > 1 and losses[-2] - losses[-1] < tol
+    converged = tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < tol
     message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
     if tol > 0 and not converged:
         message += f"; the loss still fell by more than tol={tol:g}: try a larger n_iter"
@@ -135,7 +135,7 @@ def check_spectra(X: Any) -> np.ndarray:
             "X = bss.Stft(4096, 1024).forward(x)",
         )  # fmt: skip
     F, M, T = X.shape
-    if M > T or F == 0:
+    if M > T or F == 0 or M == 0:
         raise InputError(
             f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
@@ -143,6 +143,9 @@ def check_spectra(X: Any) -> np.ndarray:
     for m in range(M):
         if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
+    silent = [m for m in range(M) if not X[:, m].any()]
+    if 0 < len(silent) < M:
+        raise InputError(f"channel {silent[0]} of X is silent", "nothing can be demixed with it", "leave that channel out")
     return X  # type: ignore[no-any-return]
 
 
