@@ -47,10 +47,8 @@ def iss(Y: np.ndarray, W: np.ndarray, phi: np.ndarray, n_rows: int) -> tuple[np.
             pivot, row = Y[f, k].copy(), W[f, k].copy()
             for n in range(n_rows):
                 d = sum(phi[n, f, t] * abs(pivot[t]) ** 2 for t in range(T)) / T
-                if n == k:
-                    v = 1 - d**-0.5
-                else:
-                    v = sum(phi[n, f, t] * Y[f, n, t] * pivot[t].conj() for t in range(T)) / T / d
+                c = sum(phi[n, f, t] * Y[f, n, t] * pivot[t].conj() for t in range(T)) / T
+                v = 1 - d**-0.5 if n == k else c / d
                 Y[f, n] -= v * pivot
                 W[f, n] -= v * row
     return Y, W

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.optimize
 import scipy.signal
@@ -42,10 +44,13 @@ def images(h: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def spectra(n_bins: int, n_sources: int, n_frames: int, seed: int = 0, components: int = 1) -> np.ndarray:
-    """(F, N, T) complex sources of unit power in every bin, whose bins are loud together: variances of rank `components`."""
+    """(F, N, T) complex sources of unit power in every bin, whose bins are loud together: variances of rank `components`.
+
+    No source is ever quite silent: where one is, the likelihood of the Gauss contrasts grows without bound.
+    """
     rng = np.random.default_rng(seed)
     basis = rng.gamma(0.5, size=(n_sources, n_bins, components)) + 0.05
-    activation = rng.gamma(0.2, size=(n_sources, components, n_frames)) + 1e-3
+    activation = rng.gamma(0.3, size=(n_sources, components, n_frames)) + 0.02
     S = complex_normal(rng, n_bins, n_sources, n_frames) * np.sqrt((basis @ activation).swapaxes(0, 1))
     return S / np.sqrt(np.mean(np.abs(S) ** 2, axis=2, keepdims=True))
 
@@ -61,6 +66,34 @@ def mixing_matrices(n_bins: int, n_mics: int, n_sources: int, seed: int = 0) -> 
     A = complex_normal(rng, n_bins, n_mics, n_sources)
     U, _, V = np.linalg.svd(A, full_matrices=False)
     return (U * rng.uniform(1, 3, (n_bins, 1, n_sources))) @ V
+
+
+def convolutive(n_mics: int, n_sources: int, dtype: Any, seed: int = 0, n_frames: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """An easy recording X (F, M, T), and A (F, M, M) of which the first N columns are the talkers, the others 26 dB weaker."""
+    n_bins = 33
+    A = np.eye(n_mics) + 0.6 * complex_normal(np.random.default_rng(seed + 1), n_bins, n_mics, n_mics)
+    A[:, :, n_sources:] *= 0.05
+    return (A @ spectra(n_bins, n_mics, n_frames, seed)).astype(dtype), A
+
+
+def independent(kind: str, count: int = 3, n: int = 20_000) -> np.ndarray:
+    """(N, n) sources without memory, of unit power: heavy-tailed, light-tailed, or by turns; or voices."""
+    if kind == "voices":
+        return voices(count, n, seed=4)
+    rng = np.random.default_rng(5)
+    heavy, light = (
+        rng.laplace(size=(count, n)),
+        np.stack([rng.uniform(-1, 1, n), rng.choice([-1.0, 1.0], n), np.sin(np.arange(n))]),
+    )
+    s = {"super": heavy, "sub": light[:count], "mixed": np.vstack([heavy[:1], light[: count - 1]])}[kind]
+    s -= s.mean(1, keepdims=True)
+    return np.asarray(s / s.std(1, keepdims=True))
+
+
+def mixing_matrix(n_mics: int, n_sources: int, condition: float = 3.0) -> np.ndarray:
+    """(M, N) of that condition number."""
+    U, _, V = np.linalg.svd(np.random.default_rng(8).standard_normal((n_mics, n_sources)), full_matrices=False)
+    return np.asarray((U * np.geomspace(1, 1 / condition, n_sources)) @ V)
 
 
 def interference_db(G: np.ndarray) -> float:

@@ -59,7 +59,7 @@ def frame_lags(Xm: np.ndarray, X0: np.ndarray, size: int) -> np.ndarray:
     cross[0] = 0
     correlation = np.fft.irfft(cross, n=size * UPSAMPLING, axis=0)
     reach = size // 4 * UPSAMPLING
-    window = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
+    window = np.abs(np.concatenate([correlation[-reach:], correlation[: reach + 1]]))  # a microphone may be wired in reverse
     lags = (window.argmax(0) - reach) / UPSAMPLING
     return np.asarray(np.where(window.max(0) > 0, lags, 0.0))
 

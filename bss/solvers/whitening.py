@@ -81,15 +81,15 @@ def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
     mean, covariance = seam.of(x).moments(x)
     scale = np.sqrt(np.diag(covariance))
-    live = scale > np.finfo(x.dtype).eps * np.abs(mean)  # less is the rounding of a constant
+    live = scale > 8 * np.finfo(x.dtype).eps * np.abs(mean)  # less is little but the rounding of a constant
     if not live.any():
         raise InputError("every channel is constant", "there is nothing to separate", "another recording, or `bss check`")
     # unit channels first: a quiet microphone is not a dependent one
-    unit = np.where(live, scale, 1)
+    unit = np.where(live, scale, np.inf)
     values, vectors = np.linalg.eigh(covariance / np.outer(unit, unit))
     order = np.argsort(values)[::-1]
     values, vectors = values[order], vectors[:, order]
-    size = np.where(live, 1 + (mean / unit) ** 2, 1)  # power of the samples, offset and all, in each unit channel
+    size = 1 + (mean / unit) ** 2  # power of the samples, offset and all, in each unit channel
     rank = int(np.sum(values > rank_threshold(x.dtype, values[0], size @ vectors**2)))
     if n_components is None:
         n_components = rank

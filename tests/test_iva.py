@@ -1,0 +1,228 @@
+"""AuxIVA, OverIVA and ILRMA: the loss is the one of the papers and falls, and what comes out is separated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from signals_for_tests import RATE, convolutive, images, interference_db, room, voices
+
+import bss
+from bss.kernels import cpu
+from bss.solvers import updates
+from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical
+from bss.solvers.mm import background, first_demixing, majorise_minimise
+
+COMPLEX = [np.complex64, np.complex128]
+SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (3, 1), (4, 2)]
+METHODS: dict[str, tuple[Callable[..., bss.Separation], dict[str, Any]]] = {
+    "laplace": (bss.auxiva, {"contrast": "laplace"}),
+    "gauss": (bss.auxiva, {"contrast": "gauss"}),
+    "nmf": (bss.ilrma, {}),
+}
+every_method = pytest.mark.parametrize("method", METHODS)
+every_update = pytest.mark.parametrize("update", updates.NAMES)
+
+
+def solve(method: str, X: np.ndarray, **options: Any) -> bss.Separation:
+    f, own = METHODS[method]
+    return f(X, **own, **options)
+
+
+def assert_consistent(result: bss.Separation, X: np.ndarray, n_sources: int) -> None:
+    F, M, T = X.shape
+    assert result.sources.shape == (F, n_sources, T)
+    assert result.demixing.shape == (F, n_sources, M)
+    assert result.sources.dtype == result.demixing.dtype == X.dtype
+    size = np.abs(result.demixing) @ np.abs(X)  # what the sums are made of
+    assert np.all(np.abs(result.sources - result.demixing @ X) <= 50 * np.finfo(X.dtype).eps * size)
+    assert result.loss.shape == (result.n_iter,)
+    assert result.loss.dtype == np.float64
+
+
+# ---- every method, update and size
+
+
+@every_method
+@every_update
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
+def test_the_loss_never_rises_and_the_sources_are_separated(
+    n_mics: int, n_sources: int, dtype: Any, update: str, method: str
+) -> None:
+    X, A = convolutive(n_mics, n_sources, dtype)
+    kept = X.copy()
+    result = solve(method, X, n_sources=n_sources, update=update, n_iter=60, tol=0)
+    np.testing.assert_array_equal(X, kept)
+    assert_consistent(result, X, n_sources)
+    assert np.diff(result.loss).max() <= (1e-9 if dtype is np.complex128 else 1e-4) * np.abs(result.loss).max()
+    assert result.loss[-1] < result.loss[0] - 0.1
+    assert interference_db(result.demixing @ A) < -24
+    for scaled in (bss.projection_back(result, X), bss.minimal_distortion(result, X)):
+        assert_consistent(scaled, X, n_sources)
+        assert interference_db(scaled.demixing @ A) == pytest.approx(interference_db(result.demixing @ A), abs=0.01)
+
+
+@every_method
+@pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
+def test_both_updates_reach_nearly_the_same_loss(n_mics: int, n_sources: int, method: str) -> None:
+    X, _ = convolutive(n_mics, n_sources, np.complex128)
+    ip, iss = (solve(method, X, n_sources=n_sources, update=u, n_iter=150, tol=0).loss for u in ("ip", "iss"))
+    assert ip[0] == pytest.approx(iss[0], abs=1e-9)
+    assert ip[-1] == pytest.approx(iss[-1], abs=6e-3)
+    assert ip[0] - ip[-1] > 0.1
+
+
+def paper_s_loss(contrast: str, X: np.ndarray, W: np.ndarray) -> float:
+    """Sum over n of E[G(y_n)] - 2 sum over f of log |det W_f|, per bin, of sources W (F, N, M) and the best background.
+
+    The background enters by its determinant alone: with U C W^H = 0, log det U C U^H - 2 log |det [W; U]| is
+    log det C - log det W C W^H.
+    """
+    F, T = len(W), X.shape[2]
+    C = np.einsum("fmt,fkt->fmk", X, X.conj()) / T
+    power = np.sum(np.abs(np.einsum("fnm,fmt->fnt", W, X)) ** 2, axis=0)  # r^2 (N, T)
+    G = 2 * np.sqrt(power) if contrast == "laplace" else F * (1 + np.log(power / F))
+    log_dets = np.linalg.slogdet(W @ C @ W.conj().swapaxes(1, 2))[1] - np.linalg.slogdet(C)[1]
+    return float(G.mean(1).sum() - log_dets.sum()) / F
+
+
+@every_update
+@pytest.mark.parametrize("contrast", ["laplace", "gauss"])
+@pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
+def test_the_loss_is_the_paper_s(n_mics: int, n_sources: int, contrast: str, update: str) -> None:
+    X, _ = convolutive(n_mics, n_sources, np.complex128)
+    level = np.sqrt(np.mean(np.abs(X) ** 2))
+    result = bss.auxiva(X, n_sources=n_sources, contrast=contrast, update=update, tol=1e-4, n_iter=300)
+    first = np.broadcast_to(np.eye(n_sources, n_mics), result.demixing.shape)
+    assert result.loss[0] == pytest.approx(paper_s_loss(contrast, X / level, first), rel=1e-9)
+    assert result.converged  # so that one more iteration, which the demixing has had, lowers the loss by less than tol
+    assert 0 <= result.loss[-1] - paper_s_loss(contrast, X / level, result.demixing * level) < 1e-4
+
+
+def test_ilrma_s_loss_is_the_paper_s() -> None:
+    X, _ = convolutive(2, 2, np.complex128)
+    X /= np.sqrt(np.mean(np.abs(X) ** 2))
+    F, _, T = X.shape
+    rng = np.random.default_rng(0)
+    B, H = rng.uniform(0.5, 1.5, (2, F, 3)), rng.uniform(0.5, 1.5, (2, 3, T))
+    kept = B.copy(), H.copy()
+    result = majorise_minimise(X, Nmf(3, B, H), updates.ISS, n_iter=1)
+    np.testing.assert_array_equal(B, kept[0])
+    np.testing.assert_array_equal(H, kept[1])
+    # the spectra have had their step, the demixing and the activations not yet
+    fitted = []
+    for n in range(2):
+        P, b, h = np.abs(X[:, n]) ** 2, B[n].copy(), H[n]
+        fitted.append(np.sum(P / (b @ h) + np.log(b @ h)))
+        b *= np.sqrt(((P / (b @ h) ** 2) @ h.T) / ((1 / (b @ h)) @ h.T))
+        fitted.append(np.sum(P / (b @ h) + np.log(b @ h)))
+    assert result.loss[0] == pytest.approx((fitted[1] + fitted[3]) / T / F, rel=1e-9)
+    assert result.loss[0] < (fitted[0] + fitted[2]) / T / F
+
+
+# ---- OverIVA
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@every_update
+@pytest.mark.parametrize(("n_mics", "n_sources"), [(3, 2), (3, 1), (4, 2), (4, 3)])
+def test_the_background_is_uncorrelated_with_the_sources(n_mics: int, n_sources: int, update: str, dtype: Any) -> None:
+    X, _ = convolutive(n_mics, n_sources, dtype)
+    C = np.einsum("fmt,fkt->fmk", X, X.conj()).astype(complex) / X.shape[2]
+    W = first_demixing(cpu, None, X, n_sources)
+    background(C, W, n_sources)
+    frames = cpu.Frames(X, W, n_sources)
+    for _ in range(5):
+        frames.move(1 / np.sqrt(frames.power()), update)
+        W = frames.W
+        Y = frames.from_blocks(np.moveaxis(frames.Y, 1, 0))  # (F, M, 2, T)
+        np.testing.assert_allclose(Y[:, :, 0] + 1j * Y[:, :, 1], W @ X, atol=1e3 * np.finfo(dtype).eps * np.abs(Y).max())
+        sources, rest = W[:, :n_sources], W[:, n_sources:]
+        crossed = np.abs(sources @ C @ rest.conj().swapaxes(1, 2))
+        powers = [np.einsum("fnm,fmk,fnk->fn", V, C, V.conj()).real for V in (sources, rest)]
+        assert np.max(crossed / np.sqrt(powers[0][:, :, None] * powers[1][:, None])) < 1e4 * np.finfo(dtype).eps
+
+
+@every_update
+def test_overiva_is_auxiva_with_fewer_sources_and_auxiva_of_all_is_determined(update: str) -> None:
+    X, _ = convolutive(3, 2, np.complex64)
+    over, aux = (f(X, n_sources=2, update=update, n_iter=5) for f in (bss.overiva, bss.auxiva))
+    np.testing.assert_array_equal(over.sources, aux.sources)
+    all_of_them, default = bss.overiva(X, n_sources=3, update=update, n_iter=5), bss.auxiva(X, update=update, n_iter=5)
+    np.testing.assert_array_equal(all_of_them.sources, default.sources)
+
+
+def test_more_microphones_help_against_noise() -> None:
+    talkers, A = convolutive(4, 2, np.complex128, n_frames=1000)
+    noises, N = convolutive(4, 4, np.complex128, seed=5, n_frames=1000)
+    N[:, :, 2:] = 0  # two of them
+    X = talkers + 0.3 * N @ np.linalg.solve(convolutive(4, 4, np.complex128, seed=5)[1], noises)
+    mixing = np.concatenate([A[:, :, :2], 0.3 * N[:, :, :2]], 2)
+    over = interference_db(bss.overiva(X, n_sources=2).demixing @ mixing)
+    few = interference_db(bss.auxiva(X[:, :2]).demixing @ mixing[:, :2])
+    assert over < few - 5
+
+
+# ---- a convolutive mixture, from samples to samples
+
+
+@pytest.mark.parametrize(
+    ("n_mics", "method", "options"),
+    [(2, m, {}) for m in METHODS] + [(2, m, {"update": "ip"}) for m in METHODS]
+    + [(3, "laplace", {}), (3, "laplace", {"update": "ip"}), (3, "gauss", {"update": "ip"}), (3, "nmf", {})],
+)  # fmt: skip
+def test_talkers_in_a_room_are_separated(n_mics: int, method: str, options: dict[str, Any]) -> None:
+    n = 3 * RATE
+    at_mics = images(room(n_mics, 2, seed=2), voices(2, n, seed=3))  # (N, M, n)
+    x = at_mics.sum(0).astype(np.float32)
+    truth = at_mics[:, 0]
+    stft = bss.Stft(1024, 256)
+    X = stft.forward(x)
+    result = bss.projection_back(solve(method, X, n_sources=2, **options), X)
+    pairs = np.asarray(bss.si_sdr(truth[:, None], stft.inverse(result.sources, n)))
+    gains = [[pairs[k, order[k]] - bss.si_sdr(truth[k], x[0]) for k in (0, 1)] for order in [(0, 1), (1, 0)]]
+    assert max(map(min, gains)) > 10, gains
+
+
+# ---- contrasts and updates are values
+
+
+def test_a_name_and_its_value_are_the_same() -> None:
+    X, _ = convolutive(2, 2, np.complex64)
+    for name, contrast in (("laplace", Laplace()), ("gauss", Gauss())):
+        for update_name, update in (("ip", updates.IP), ("iss", updates.ISS)):
+            by_name = bss.auxiva(X, contrast=name, update=update_name, n_iter=5)
+            by_value = bss.auxiva(X, contrast=contrast, update=update, n_iter=5)
+            assert by_name.sources.tobytes() == by_value.sources.tobytes()
+    nmf = bss.auxiva(X, contrast=Nmf(2), n_iter=5, rng=3)
+    assert nmf.sources.tobytes() == bss.ilrma(X, n_components=2, n_iter=5, rng=3).sources.tobytes()
+
+
+def test_a_contrast_of_one_s_own_plugs_in() -> None:
+    @dataclass(frozen=True)
+    class Robust(Spherical):
+        """Student's t with one degree of freedom: G(r) = F log(1 + r^2 / F)."""
+
+        def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+            return 1 / (1 + r**2 / n_bins)
+
+        def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+            return n_bins * np.log(1 + r**2 / n_bins) - r**2 / (1 + r**2 / n_bins)
+
+    X, A = convolutive(2, 2, np.complex128)
+    for update in updates.NAMES:
+        result = bss.auxiva(X, contrast=Robust(), update=update, tol=0)
+        assert np.diff(result.loss).max() < 1e-9
+        assert interference_db(result.demixing @ A) < -24
+
+
+@pytest.mark.parametrize("n_components", [1, 4])
+def test_ilrma_takes_as_many_components_as_asked(n_components: int) -> None:
+    X, A = convolutive(2, 2, np.complex64)
+    result = bss.ilrma(X, n_components=n_components, n_iter=60)
+    assert interference_db(result.demixing @ A) < -24
+    assert result.loss[-1] < result.loss[0]

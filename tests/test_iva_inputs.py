@@ -1,0 +1,282 @@
+"""The convolutive family's manners: starts, stops, seeds, callbacks, silence and levels, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from signals_for_tests import convolutive, interference_db
+
+import bss
+from bss.errors import BssError, InputError, SolverError, UsageError
+from bss.solvers import updates
+from bss.solvers.contrasts import Laplace, Nmf, Spherical
+
+COMPLEX = [np.complex64, np.complex128]
+METHODS: dict[str, Callable[..., bss.Separation]] = {
+    "laplace": bss.auxiva,
+    "gauss": lambda X, **o: bss.auxiva(X, contrast="gauss", **o),
+    "nmf": bss.ilrma,
+}
+every_method = pytest.mark.parametrize("method", METHODS)
+every_update = pytest.mark.parametrize("update", updates.NAMES)
+X2, A2 = convolutive(2, 2, np.complex64)
+X3, A3 = convolutive(3, 2, np.complex64)
+
+
+# ---- silence and levels
+
+
+@every_method
+@every_update
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("gain", [1e-9, 1e-6, 1e6, 1e9])
+@pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2)])
+def test_the_level_does_not_matter(n_mics: int, n_sources: int, gain: float, dtype: Any, update: str, method: str) -> None:
+    X, _ = convolutive(n_mics, n_sources, dtype)
+    X_gained = (X * gain).astype(dtype)
+    options = {"n_sources": n_sources, "update": update, "n_iter": 30, "tol": 0}
+    here, there = METHODS[method](X, **options), METHODS[method](X_gained, **options)
+    np.testing.assert_allclose(there.loss, here.loss, atol=1e-3)
+    here, there = bss.projection_back(here, X), bss.projection_back(there, X_gained)
+    np.testing.assert_allclose(there.demixing, here.demixing, atol=1e-2 * np.abs(here.demixing).max())
+
+
+@every_method
+@every_update
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2), (3, 1)])
+@pytest.mark.parametrize("silent", ["frames", "bins", "frames and bins"])
+def test_digital_silence_gives_silence_and_the_same_separation(
+    silent: str, n_mics: int, n_sources: int, dtype: Any, update: str, method: str
+) -> None:
+    X, A = convolutive(n_mics, n_sources, dtype)
+    live = np.ones(len(X), bool)
+    if "frames" in silent:
+        X[:, :, 120:200], X[:, :, :3], X[:, :, -1] = 0, 0, 0
+    if "bins" in silent:
+        live[[0, 7, -1]] = False
+    X[~live] = 0
+    result = METHODS[method](X, n_sources=n_sources, update=update, n_iter=40)
+    assert np.isfinite(result.loss).all()
+    for scaled in (result, bss.projection_back(result, X), bss.minimal_distortion(result, X)):
+        assert np.isfinite(scaled.demixing).all()
+        assert np.isfinite(scaled.sources).all()
+        assert not scaled.sources[~live].any()
+        assert interference_db(scaled.demixing[live] @ A[live]) < -20
+    if n_mics == n_sources:
+        back = bss.projection_back(result, X).sources.sum(1)
+        np.testing.assert_allclose(back, X[:, 0], atol=1e3 * np.finfo(dtype).eps * np.abs(X).max())
+
+
+@every_method
+@every_update
+def test_one_microphone_is_one_source(method: str, update: str) -> None:
+    X = X2[:, :1]
+    result = METHODS[method](X, update=update)
+    back = bss.projection_back(result, X)
+    np.testing.assert_allclose(back.sources, X, rtol=1e-5)
+    np.testing.assert_allclose(back.demixing, np.ones((len(X), 1, 1)), rtol=1e-5)
+
+
+def test_the_layout_in_memory_does_not_matter() -> None:
+    for X in (np.asfortranarray(X2), X2.transpose(2, 1, 0).copy().transpose(2, 1, 0), np.repeat(X2, 2, 1)[:, ::2]):
+        np.testing.assert_allclose(bss.auxiva(X, n_iter=5).sources, bss.auxiva(X2, n_iter=5).sources, rtol=1e-2, atol=1e-3)
+
+
+# ---- starts
+
+
+@every_method
+@every_update
+@pytest.mark.parametrize(("X", "A"), [(X2, A2), (X3, A3)], ids=["square", "more microphones"])
+def test_a_warm_start_begins_near_its_end(X: np.ndarray, A: np.ndarray, update: str, method: str) -> None:
+    options = {"n_sources": 2, "update": update}
+    for done in (METHODS[method](X, n_iter=40, **options), bss.projection_back(bss.auxiva(X, n_sources=2), X)):
+        kept = done.demixing.copy()
+        cold, warm = (METHODS[method](X, n_iter=1, start=start, **options) for start in (None, done.demixing))
+        np.testing.assert_array_equal(done.demixing, kept)
+        assert interference_db(warm.demixing @ A) < -20
+        assert interference_db(cold.demixing @ A) > -12
+
+
+@every_method
+@pytest.mark.parametrize("gain", [1e-12, 1e-6, 1e6])
+def test_the_scale_of_a_start_does_not_matter(gain: float, method: str) -> None:
+    start = bss.auxiva(X2, n_iter=3).demixing
+    here = METHODS[method](X2, start=start, n_iter=5)
+    there = METHODS[method](X2, start=(gain * start).astype(np.complex64), n_iter=5)
+    np.testing.assert_allclose(there.loss, here.loss, rtol=1e-4)
+    listed = METHODS[method](X2, start=start.tolist(), n_iter=5)
+    np.testing.assert_allclose(listed.loss, here.loss, rtol=1e-4)
+
+
+# ---- stops
+
+
+@every_method
+def test_tol_stops_where_the_loss_falls_by_less(method: str) -> None:
+    every = METHODS[method](X2, tol=0, n_iter=60)
+    assert every.n_iter == 60
+    assert not every.converged
+    assert every.message == "stopped after 60 iterations"
+    falls = -np.diff(every.loss)
+    early = METHODS[method](X2, tol=1e-2, n_iter=60)
+    assert early.n_iter == 2 + int(np.argmax(falls < 1e-2)) < 60
+    assert early.converged
+    assert early.message == f"converged in {early.n_iter} iterations"
+    np.testing.assert_array_equal(early.loss, every.loss[: early.n_iter])
+
+
+@every_method
+def test_too_few_iterations_are_admitted(method: str) -> None:
+    result = METHODS[method](X2, n_iter=3)
+    assert (result.n_iter, result.converged) == (3, False)
+    assert result.message.startswith("stopped after 3 iterations")
+    assert "larger n_iter" in result.message
+
+
+def test_one_iteration_is_one_step() -> None:
+    result = bss.auxiva(X2, n_iter=1)
+    assert result.n_iter == 1
+    assert not result.converged
+    assert not np.allclose(result.demixing[:, 0, 1], 0)
+
+
+@every_method
+def test_callbacks_hear_every_loss(method: str) -> None:
+    heard: list[tuple[int, float]] = []
+    result = METHODS[method](X2, n_iter=7, callback=lambda i, loss: heard.append((i, loss)))
+    assert heard == list(enumerate(result.loss))
+
+
+@every_method
+def test_an_exception_in_a_callback_ends_the_solve(method: str) -> None:
+    heard: list[int] = []
+
+    def stop(i: int, loss: float) -> None:
+        heard.append(i)
+        if i == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        METHODS[method](X2, tol=0, callback=stop)
+    assert heard == [0, 1, 2]
+
+
+# ---- seeds
+
+
+@every_method
+@every_update
+def test_same_seed_same_bytes(method: str, update: str) -> None:
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - that nobody touches it is the point
+    runs = [METHODS[method](X3, n_sources=2, update=update, n_iter=10, rng=r) for r in (7, 7, np.random.default_rng(7))]
+    for other in runs[1:]:
+        assert runs[0].sources.tobytes() == other.sources.tobytes()
+        assert runs[0].demixing.tobytes() == other.demixing.tobytes()
+        assert runs[0].loss.tobytes() == other.loss.tobytes()
+    another = METHODS[method](X3, n_sources=2, update=update, n_iter=10, rng=8)
+    assert (another.loss.tobytes() == runs[0].loss.tobytes()) == (method != "nmf")  # only the factors are drawn
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+# ---- divergence
+
+
+@dataclass(frozen=True)
+class Broken(Spherical):
+    """A contrast whose weights are good for nothing."""
+
+    value: float
+
+    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return np.full_like(r, self.value)
+
+    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return r
+
+
+@pytest.mark.parametrize("n_iter", [1, 5])
+@pytest.mark.parametrize("update", updates.NAMES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_not_finite_is_an_error_and_no_result(value: float, update: str, n_iter: int) -> None:
+    with pytest.raises(SolverError, match="diverged") as caught:
+        bss.auxiva(X2, contrast=Broken(value), update=update, n_iter=n_iter)
+    assert caught.value.hint
+
+
+# ---- refusals
+
+
+def spoiled(value: float) -> np.ndarray:
+    X = X2.copy()
+    X[3, 1, 17] = value
+    return X
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("X", "options", "error", "said"),
+    [
+        (X2[0], {}, InputError, r"\(2, 300\)"),
+        (X2[None], {}, InputError, r"\(1, 33, 2, 300\)"),
+        (X2.real, {}, InputError, "float32"),
+        (X2.tolist(), {}, InputError, "list"),
+        (X2.transpose(0, 2, 1), {}, InputError, "300 microphones and 2 frames"),
+        (X2[:0], {}, InputError, r"\(0, 2, 300\)"),
+        (X2[:, :0], {}, InputError, r"\(33, 0, 300\)"),
+        (spoiled(np.nan), {}, InputError, "channel 1 of X holds NaN"),
+        (spoiled(np.inf), {}, InputError, "channel 1 of X holds NaN or infinite"),
+        (0 * X2, {}, InputError, "the recording is silent"),
+        (np.insert(X2, 1, 0, axis=1), {}, InputError, "channel 1 of X is silent"),
+        (X2, {"n_sources": 3}, UsageError, "3 sources asked for, 2 microphones given"),
+        (X2, {"n_sources": 0}, UsageError, "n_sources=0"),
+        (X2, {"n_sources": 1.5}, UsageError, "n_sources=1.5"),
+        (X2, {"n_sources": "2"}, UsageError, "n_sources='2'"),
+        (X2, {"n_iter": 0}, UsageError, "n_iter=0"),
+        (X2, {"n_iter": 2.5}, UsageError, "n_iter=2.5"),
+        (X2, {"tol": -1}, UsageError, "tol=-1"),
+        (X2, {"tol": float("nan")}, UsageError, "tol=nan"),
+        (X2, {"tol": "small"}, UsageError, "tol='small'"),
+        (X2, {"update": "isss"}, UsageError, "update='isss' is not known\nTry: did you mean 'iss'"),
+        (X2, {"update": None}, UsageError, "update='None'"),
+        (X2, {"start": np.eye(2)}, UsageError, r"start has shape \(2, 2\)"),
+        (X3, {"start": np.zeros((33, 3, 3)), "n_sources": 2}, UsageError, r"start has shape \(33, 3, 3\)"),
+        (X2, {"start": np.zeros((33, 2, 2))}, UsageError, "start holds NaN, infinite values or only zeros"),
+        (X2, {"start": np.full((33, 2, 2), np.nan)}, UsageError, "start holds NaN"),
+    ],
+)
+def test_refusals(method: str, X: Any, options: dict[str, Any], error: type[BssError], said: str) -> None:
+    with pytest.raises(BssError, match=said) as caught:
+        METHODS[method](X, **options)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: bss.auxiva(X2, contrast="laplac"), "contrast='laplac' is not known\nTry: did you mean 'laplace'"),
+        (lambda: bss.auxiva(X2, contrast=None), "contrast='None'"),
+        (lambda: bss.ilrma(X2, n_components=0), "n_components=0"),
+        (lambda: bss.ilrma(X2, n_components=1.5), "n_components=1.5"),
+        (lambda: Nmf(2, basis=np.ones((2, 33, 2))), "one of basis and activation"),
+        (
+            lambda: bss.auxiva(X2, contrast=Nmf(2, np.ones((2, 32, 2)), np.ones((2, 2, 300)))),
+            r"basis \(2, 32, 2\) and activation \(2, 2, 300\) do not fit",
+        ),
+        (lambda: bss.overiva(X2, n_sources=3), "3 sources asked for"),
+    ],
+)
+def test_refusals_of_their_own(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        call()
+
+
+def test_contrasts_are_immutable_values() -> None:
+    assert Laplace() == Laplace()
+    assert Nmf(3) == Nmf(3) != Nmf(2)

@@ -1,0 +1,230 @@
+"""Kernels of the convolutive family: each move against the papers' equations in `reference`, at every precision, in one block of
+frames and in many; the same bytes on any number of threads; and silence."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+
+from bss.kernels import cpu, frames, numbers, seam, threads
+from bss.solvers.mm import background
+
+COMPLEX = [np.complex64, np.complex128]
+F, T = 5, 60
+
+
+@pytest.fixture(params=[512, 16, 25], ids=["one-block", "many-blocks", "padded-blocks"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of so many frames at most, of 60."""
+    monkeypatch.setattr(frames, "BLOCK_FRAMES", request.param)
+
+
+def spectra(dtype: Any, m: int, n_frames: int = T, bins: int = F, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((bins, m, n_frames)) + 1j * rng.standard_normal((bins, m, n_frames))
+    return np.asarray(X * rng.gamma(0.5, size=(1, m, n_frames)), dtype)
+
+
+def square(m: int, seed: int = 1) -> np.ndarray:
+    """(F, M, M) far from singular."""
+    rng = np.random.default_rng(seed)
+    return np.asarray(rng.standard_normal((F, m, m)) + 1j * rng.standard_normal((F, m, m)) + 3 * np.eye(m))
+
+
+def positive(*shape: int, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
+
+
+def outputs(state: cpu.Frames) -> np.ndarray:
+    """Y (F, M, T) complex, out of its planes."""
+    Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
+    return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
+
+
+def assert_near(got: np.ndarray, want: np.ndarray, dtype: Any, roundings: float = 1000.0) -> None:
+    assert got.shape == want.shape
+    assert np.abs(got - want).max() <= roundings * np.finfo(dtype).eps * np.abs(want).max()
+
+
+def moved(Y: np.ndarray, W: np.ndarray, C: np.ndarray, phi: np.ndarray, update: str) -> tuple[np.ndarray, np.ndarray]:
+    """What one move should leave, by the twins; phi (N, 1 or F, T)."""
+    n = len(phi)
+    X = np.linalg.solve(W, Y)
+    if update == "iss":
+        Y, W = reference.iss(Y, W, phi, n)
+    else:
+        for k in range(n):
+            W = reference.ip(X, W, phi, k)
+            if n < W.shape[1]:
+                W = reference.orthogonal_background(C, W, n)
+    return reference.demix(W, X)[:, :n], W[:, :n]
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3)])
+@pytest.mark.usefixtures("blocks")
+def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
+    X, W, phi = spectra(dtype, m), square(m), positive(n, T)
+    C = reference.covariance(X)
+    if n < m:
+        background(C, W, n)
+    state = cpu.Frames(X, W, n)
+    start = state.log_det
+    want_Y, want_W = moved(reference.demix(W, X), W, C, phi[:, None], update)
+    kept = X.copy(), phi.copy(), W.copy()
+    state.move(phi, update)
+    assert_near(outputs(state)[:, :n], want_Y, dtype)
+    assert_near(state.demixing(), want_W, dtype)
+    assert_near(state.power(), reference.frame_power(want_Y), dtype)
+    assert_near(outputs(state), reference.demix(state.W, X), dtype)
+    full = cpu.Frames(X, state.W, n)  # the determinants that it follows are those of where it is
+    assert state.log_det == pytest.approx(full.log_det, abs=2e-4 if dtype is np.complex64 else 1e-9)
+    assert state.log_det != start or m == 0
+    for now, then in zip((X, phi, W), kept, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
+@pytest.mark.usefixtures("blocks")
+def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dtype: Any) -> None:
+    X, W = spectra(dtype, m), square(m)
+    B, H = positive(m, F, components), positive(m, components, T, seed=3)
+    kept = B.copy(), H.copy()
+    Y = reference.demix(W, X)
+    state = cpu.Frames(X, W, m)
+    lowrank = cpu.LowRank(state, B, H)
+    loss = lowrank.move(update)
+    fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n])[0] for n in range(m)]
+    R = np.stack([fitted[n] @ H[n] for n in range(m)])
+    P = np.abs(Y.swapaxes(0, 1)) ** 2
+    assert loss == pytest.approx(np.sum(P / R + np.log(R)) / T, rel=1e-4 if dtype is np.complex64 else 1e-10)
+    want_Y, want_W = moved(Y, W, reference.covariance(X), 1 / R, update)
+    assert_near(state.demixing(), want_W, dtype)
+    assert_near(outputs(state), want_Y, dtype)
+    P = np.abs(want_Y.swapaxes(0, 1)) ** 2
+    want_H = [H[n] * np.sqrt((fitted[n].T @ (P[n] / R[n] ** 2)) / (fitted[n].T @ (1 / R[n]))) for n in range(m)]
+    new_H = state.from_blocks(lowrank.H)
+    np.testing.assert_allclose(new_H.mean(2), 1, rtol=1e-5)  # the level is in the spectra
+    want_R = np.stack([fitted[n] @ want_H[n] for n in range(m)])
+    assert_near(lowrank.B @ new_H, want_R, dtype)
+    for now, then in zip((B, H), kept, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("update", cpu.UPDATES)
+def test_the_same_bytes_on_any_number_of_threads_and_side_by_side(update: str) -> None:
+    X = spectra(np.complex64, 3, n_frames=200, bins=70)
+
+    def solve(count: int) -> bytes:
+        with threads.limited(count):
+            state = cpu.Frames(X, np.tile(np.eye(3), (70, 1, 1)), 3)
+            lowrank = cpu.LowRank(state, positive(3, 70, 2), positive(3, 2, 200))
+            for _ in range(3):
+                state.move(1 / np.sqrt(state.power()), update)
+                lowrank.move(update)
+            return state.W.tobytes()
+
+    alone = solve(1)
+    assert [solve(count) for count in (2, 3, 5, 16, 40)] == [alone] * 5
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(solve, [1, 2, 3, 2] * 3)) == [alone] * 12
+
+
+def test_the_limit_of_threads_is_the_caller_s_own() -> None:
+    everything = threads.count()
+    with threads.limited(1):
+        assert threads.count() == 1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(threads.count).result() == everything
+    assert threads.count() == everything >= 1
+
+
+def test_an_exception_in_a_kernel_s_thread_reaches_the_caller() -> None:
+    def kernel(first: int, step: int) -> None:
+        if first:
+            raise ValueError("from a worker")
+
+    with threads.limited(2), pytest.raises(ValueError, match="from a worker"):
+        threads.run(kernel)
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("what", ["a bin", "a frame", "an output", "an output in one bin", "everything but one bin"])
+def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: Any) -> None:
+    X = spectra(dtype, 3)
+    where: dict[str, Any] = {
+        "a bin": (2,), "a frame": (..., 7), "an output": (slice(None), 1), "an output in one bin": (3, 1),
+        "everything but one bin": (slice(1, None),),
+    }  # fmt: skip
+    X[where[what]] = 0
+    for n in (3, 2):
+        W = np.tile(np.eye(3, dtype=complex), (F, 1, 1))
+        state = cpu.Frames(X, W, n)
+        lowrank = cpu.LowRank(state, positive(n, F, 2), positive(n, 2, T))
+        for _ in range(60):
+            state.move(1 / np.maximum(state.power(), 1e-6), update)
+            assert np.isfinite(lowrank.move(update))
+        assert np.isfinite(state.W).all()
+        assert np.isfinite(state.W.astype(dtype)).all()
+        assert np.isfinite(state.power()).all()
+        assert np.isfinite(state.log_det)
+
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+def test_covariance_and_demix_are_their_twins(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, W = spectra(dtype, 3), square(3)[:, :2].astype(dtype)
+    for size in (1, 1 << 21):
+        monkeypatch.setattr(cpu, "BLOCK_BYTES", size)
+        assert_near(cpu.covariance(X), reference.covariance(X), dtype)
+    assert_near(cpu.demix(W, X), reference.demix(W, X), dtype)
+    assert cpu.demix(W, X).dtype == dtype
+
+
+def test_planes_begin_on_a_cache_line() -> None:
+    for shape in ((3, 16), (1, 2, 32), (5, 1, 2, 2, 16)):
+        for dtype in (np.float32, np.float64):
+            a = frames.aligned(shape, np.dtype(dtype))
+            assert a.shape == shape
+            assert a.dtype == dtype
+            assert a.ctypes.data % 64 == 0
+            assert not a.any()
+
+
+@pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 548), (5000, 2, 2952, 120),
+                                                              (5000, 4, 1928, 120), (5000, 3, 2048, 0)])  # fmt: skip
+def test_samples_that_a_stride_reads(n: int, stride: int, count: int, padding: int) -> None:
+    assert cpu.samples_read(n, stride) == (count, padding)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 7])
+@pytest.mark.parametrize("name", cpu.NONLINEARITIES)
+def test_a_pass_with_a_stride_is_a_pass_over_those_blocks(name: str, stride: int) -> None:
+    from bss.kernels.samples import BLOCK
+
+    x = np.random.default_rng(0).laplace(size=(2, 40 * BLOCK + 77))
+    W, mean = np.array([[1.0, 0.3], [-0.2, 0.8]]), np.array([0.1, -0.2])
+    part = np.concatenate([x[:, b * BLOCK : (b + 1) * BLOCK] for b in range(0, 41, stride)], axis=1)
+    for got, want in zip(cpu.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("array", [[1.0, 2.0], (1,), "abc"])
+def test_arrays_without_kernels_are_refused(array: Any) -> None:
+    with pytest.raises(Exception, match="cannot be used"):
+        seam.of(array)
+
+
+def test_level_and_floor() -> None:
+    X = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
+    assert numbers.level(X) == pytest.approx(2.5)
+    assert numbers.floor(np.float32, 2.0) == pytest.approx(20 * np.finfo(np.float32).eps)
+    with pytest.raises(Exception, match="silent"):
+        numbers.level(np.zeros((2, 3), np.complex64))
