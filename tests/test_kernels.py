@@ -1,267 +1,230 @@
-"""Kernels: each against its twin in `reference`, at every precision and across blocks; what they write to; and silence."""
+"""Kernels of the convolutive family: each move against the papers' equations in `reference`, at every precision, in one block of
+frames and in many; the same bytes on any number of threads; and silence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 import reference
 
-from bss.kernels import cpu, numbers
+from bss.kernels import cpu, frames, numbers, seam, threads
+from bss.solvers.mm import background
 
-DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
-REAL = [np.float32, np.float64]
-F, M, T = 5, 4, 60
-SIZES = {"one block": None, "many blocks": 1}
+COMPLEX = [np.complex64, np.complex128]
+F, T = 5, 60
 
 
-@pytest.fixture(params=SIZES, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(params=[512, 16, 25], ids=["one-block", "many-blocks", "padded-blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything in one block, or one bin at a time, where the kernels have such a thing."""
-    if SIZES[request.param] is not None:
-        monkeypatch.setattr(cpu, "BLOCK_BYTES", 1, raising=False)
+    """Blocks of so many frames at most, of 60."""
+    monkeypatch.setattr(frames, "BLOCK_FRAMES", request.param)
 
 
-def numbers_of(dtype: Any, *shape: int, seed: int = 0) -> np.ndarray:
+def spectra(dtype: Any, m: int, n_frames: int = T, bins: int = F, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    a = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        a = a + 1j * rng.standard_normal(shape)
-    return a.astype(dtype)
+    X = rng.standard_normal((bins, m, n_frames)) + 1j * rng.standard_normal((bins, m, n_frames))
+    return np.asarray(X * rng.gamma(0.5, size=(1, m, n_frames)), dtype)
 
 
-def positive(dtype: Any, *shape: int, seed: int = 0) -> np.ndarray:
-    """Weights, powers, factors: real in the precision of dtype."""
-    return (np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1).astype(np.finfo(dtype).dtype)
-
-
-def square(dtype: Any, n_bins: int = F, m: int = M, seed: int = 0) -> np.ndarray:
+def square(m: int, seed: int = 1) -> np.ndarray:
     """(F, M, M) far from singular."""
-    return np.asarray(numbers_of(dtype, n_bins, m, m, seed=seed) + 4 * np.eye(m), dtype)
+    rng = np.random.default_rng(seed)
+    return np.asarray(rng.standard_normal((F, m, m)) + 1j * rng.standard_normal((F, m, m)) + 3 * np.eye(m))
 
 
-def hermitian(dtype: Any, m: int = M) -> np.ndarray:
-    """(F, M, M) positive definite."""
-    A = numbers_of(dtype, F, m, 3 * m, seed=7)
-    return np.asarray(A @ A.conj().swapaxes(1, 2) / (3 * m), dtype)
+def positive(*shape: int, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
 
 
-def assert_near(got: np.ndarray, want: np.ndarray, dtype: Any, roundings: float = 300.0) -> None:
-    """Equal to within so many roundings of the largest number, in the expected precision and shape."""
+def outputs(state: cpu.Frames) -> np.ndarray:
+    """Y (F, M, T) complex, out of its planes."""
+    Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
+    return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
+
+
+def assert_near(got: np.ndarray, want: np.ndarray, dtype: Any, roundings: float = 1000.0) -> None:
     assert got.shape == want.shape
-    assert got.dtype == np.dtype(dtype)
     assert np.abs(got - want).max() <= roundings * np.finfo(dtype).eps * np.abs(want).max()
 
 
-# ---- out of place: value, dtype, inputs left alone
+def moved(Y: np.ndarray, W: np.ndarray, C: np.ndarray, phi: np.ndarray, update: str) -> tuple[np.ndarray, np.ndarray]:
+    """What one move should leave, by the twins; phi (N, 1 or F, T)."""
+    n = len(phi)
+    X = np.linalg.solve(W, Y)
+    if update == "iss":
+        Y, W = reference.iss(Y, W, phi, n)
+    else:
+        for k in range(n):
+            W = reference.ip(X, W, phi, k)
+            if n < W.shape[1]:
+                W = reference.orthogonal_background(C, W, n)
+    return reference.demix(W, X)[:, :n], W[:, :n]
 
-OUT_OF_PLACE: dict[str, Callable[[Any], tuple[np.ndarray, ...]]] = {
-    "demix": lambda d: (numbers_of(d, F, 2, M), numbers_of(d, F, M, T, seed=1)),
-    "covariance": lambda d: (numbers_of(d, F, M, T),),
-    "weighted_covariance": lambda d: (numbers_of(d, F, M, T), positive(d, F, T)),
-    "frame_power": lambda d: (numbers_of(d, F, 3, T),),
-    "power": lambda d: (numbers_of(d, F, T),),
-}
-REAL_VALUED = ("frame_power", "power")
 
-
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3)])
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", OUT_OF_PLACE)
-def test_kernel_is_its_twin(name: str, dtype: Any) -> None:
-    arguments = OUT_OF_PLACE[name](dtype)
-    before = [a.copy() for a in arguments]
-    got = getattr(cpu, name)(*arguments)
-    want = getattr(reference, name)(*before)
-    assert_near(got, want, np.finfo(dtype).dtype if name in REAL_VALUED else dtype)
-    for a, b in zip(arguments, before, strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
+    X, W, phi = spectra(dtype, m), square(m), positive(n, T)
+    C = reference.covariance(X)
+    if n < m:
+        background(C, W, n)
+    state = cpu.Frames(X, W, n)
+    start = state.log_det
+    want_Y, want_W = moved(reference.demix(W, X), W, C, phi[:, None], update)
+    kept = X.copy(), phi.copy(), W.copy()
+    state.move(phi, update)
+    assert_near(outputs(state)[:, :n], want_Y, dtype)
+    assert_near(state.demixing(), want_W, dtype)
+    assert_near(state.power(), reference.frame_power(want_Y), dtype)
+    assert_near(outputs(state), reference.demix(state.W, X), dtype)
+    full = cpu.Frames(X, state.W, n)  # the determinants that it follows are those of where it is
+    assert state.log_det == pytest.approx(full.log_det, abs=2e-4 if dtype is np.complex64 else 1e-9)
+    assert state.log_det != start or m == 0
+    for now, then in zip((X, phi, W), kept, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_weighted_covariance_takes_one_weight_for_all_bins(dtype: Any) -> None:
-    X, phi = numbers_of(dtype, F, M, T), positive(dtype, 1, T)
-    assert_near(cpu.weighted_covariance(X, phi), reference.weighted_covariance(X, phi), dtype)
+def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dtype: Any) -> None:
+    X, W = spectra(dtype, m), square(m)
+    B, H = positive(m, F, components), positive(m, components, T, seed=3)
+    kept = B.copy(), H.copy()
+    Y = reference.demix(W, X)
+    state = cpu.Frames(X, W, m)
+    lowrank = cpu.LowRank(state, B, H)
+    loss = lowrank.move(update)
+    fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n])[0] for n in range(m)]
+    R = np.stack([fitted[n] @ H[n] for n in range(m)])
+    P = np.abs(Y.swapaxes(0, 1)) ** 2
+    assert loss == pytest.approx(np.sum(P / R + np.log(R)) / T, rel=1e-4 if dtype is np.complex64 else 1e-10)
+    want_Y, want_W = moved(Y, W, reference.covariance(X), 1 / R, update)
+    assert_near(state.demixing(), want_W, dtype)
+    assert_near(outputs(state), want_Y, dtype)
+    P = np.abs(want_Y.swapaxes(0, 1)) ** 2
+    want_H = [H[n] * np.sqrt((fitted[n].T @ (P[n] / R[n] ** 2)) / (fitted[n].T @ (1 / R[n]))) for n in range(m)]
+    new_H = state.from_blocks(lowrank.H)
+    np.testing.assert_allclose(new_H.mean(2), 1, rtol=1e-5)  # the level is in the spectra
+    want_R = np.stack([fitted[n] @ want_H[n] for n in range(m)])
+    assert_near(lowrank.B @ new_H, want_R, dtype)
+    for now, then in zip((B, H), kept, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
-def test_kernels_take_what_is_not_contiguous(dtype: Any) -> None:
-    X = numbers_of(dtype, M, T, F).transpose(2, 0, 1)
-    Y = numbers_of(dtype, F, 2 * M, T)[:, ::2]
-    phi = positive(dtype, T, F).T
-    assert_near(cpu.weighted_covariance(X, phi), reference.weighted_covariance(X, phi), dtype)
-    assert_near(cpu.frame_power(Y), reference.frame_power(Y), np.finfo(dtype).dtype)
-    assert_near(cpu.demix(square(dtype), X), reference.demix(square(dtype), X), dtype)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+def test_the_same_bytes_on_any_number_of_threads_and_side_by_side(update: str) -> None:
+    X = spectra(np.complex64, 3, n_frames=200, bins=70)
+
+    def solve(count: int) -> bytes:
+        with threads.limited(count):
+            state = cpu.Frames(X, np.tile(np.eye(3), (70, 1, 1)), 3)
+            lowrank = cpu.LowRank(state, positive(3, 70, 2), positive(3, 2, 200))
+            for _ in range(3):
+                state.move(1 / np.sqrt(state.power()), update)
+                lowrank.move(update)
+            return state.W.tobytes()
+
+    alone = solve(1)
+    assert [solve(count) for count in (2, 3, 5, 16, 40)] == [alone] * 5
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(solve, [1, 2, 3, 2] * 3)) == [alone] * 12
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("m", [1, 2, 3, 6])
-def test_log_det(m: int, dtype: Any) -> None:
-    W = square(dtype, m=m)
-    assert cpu.log_det(W) == pytest.approx(reference.log_det(W), rel=float(100 * np.finfo(dtype).eps))
+def test_the_limit_of_threads_is_the_caller_s_own() -> None:
+    everything = threads.count()
+    with threads.limited(1):
+        assert threads.count() == 1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(threads.count).result() == everything
+    assert threads.count() == everything >= 1
 
 
-def test_log_det_does_not_overflow() -> None:
-    W = square(np.complex64, n_bins=300) * np.float32(1e20)
-    assert cpu.log_det(W) == pytest.approx(reference.log_det(W), rel=1e-5)
+def test_an_exception_in_a_kernel_s_thread_reaches_the_caller() -> None:
+    def kernel(first: int, step: int) -> None:
+        if first:
+            raise ValueError("from a worker")
+
+    with threads.limited(2), pytest.raises(ValueError, match="from a worker"):
+        threads.run(kernel)
 
 
-def test_frame_power_of_many_blocks_as_large_as_they_come() -> None:
-    Y = numbers_of(np.complex64, 700, 2, 900)  # 10 MB
-    assert_near(cpu.frame_power(Y), reference.frame_power(Y), np.float32, roundings=4)
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("what", ["a bin", "a frame", "an output", "an output in one bin", "everything but one bin"])
+def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: Any) -> None:
+    X = spectra(dtype, 3)
+    where: dict[str, Any] = {
+        "a bin": (2,), "a frame": (..., 7), "an output": (slice(None), 1), "an output in one bin": (3, 1),
+        "everything but one bin": (slice(1, None),),
+    }  # fmt: skip
+    X[where[what]] = 0
+    for n in (3, 2):
+        W = np.tile(np.eye(3, dtype=complex), (F, 1, 1))
+        state = cpu.Frames(X, W, n)
+        lowrank = cpu.LowRank(state, positive(n, F, 2), positive(n, 2, T))
+        for _ in range(60):
+            state.move(1 / np.maximum(state.power(), 1e-6), update)
+            assert np.isfinite(lowrank.move(update))
+        assert np.isfinite(state.W).all()
+        assert np.isfinite(state.W.astype(dtype)).all()
+        assert np.isfinite(state.power()).all()
+        assert np.isfinite(state.log_det)
 
 
-# ---- in place
+@pytest.mark.parametrize("dtype", COMPLEX)
+def test_covariance_and_demix_are_their_twins(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, W = spectra(dtype, 3), square(3)[:, :2].astype(dtype)
+    for size in (1, 1 << 21):
+        monkeypatch.setattr(cpu, "BLOCK_BYTES", size)
+        assert_near(cpu.covariance(X), reference.covariance(X), dtype)
+    assert_near(cpu.demix(W, X), reference.demix(W, X), dtype)
+    assert cpu.demix(W, X).dtype == dtype
 
 
-@pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("rows", "n_rows"), [(1, 1), (2, 2), (4, 4), (4, 2), (3, 1)])
-@pytest.mark.parametrize("weights", ["one for all bins", "one for each bin"])
-def test_iss_is_its_twin_in_place(rows: int, n_rows: int, weights: str, dtype: Any) -> None:
-    Y, W = numbers_of(dtype, F, rows, T), square(dtype, m=rows)
-    phi = positive(dtype, n_rows, F if weights == "one for each bin" else 1, T)
-    want_Y, want_W = reference.iss(Y, W, phi, n_rows)
-    kept = phi.copy()
-    assert cpu.iss(Y, W, phi, n_rows) is None
-    assert_near(Y, want_Y, dtype)
-    assert_near(W, want_W, dtype)
-    np.testing.assert_array_equal(phi, kept)
+def test_planes_begin_on_a_cache_line() -> None:
+    for shape in ((3, 16), (1, 2, 32), (5, 1, 2, 2, 16)):
+        for dtype in (np.float32, np.float64):
+            a = frames.aligned(shape, np.dtype(dtype))
+            assert a.shape == shape
+            assert a.dtype == dtype
+            assert a.ctypes.data % 64 == 0
+            assert not a.any()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_iss_keeps_sources_and_demixing_together_and_the_background_alone(dtype: Any) -> None:
-    X, W = numbers_of(dtype, F, M, T), square(dtype)
-    Y = cpu.demix(W, X)
-    background = Y[:, 2:].copy(), W[:, 2:].copy()
-    cpu.iss(Y, W, positive(dtype, 2, 1, T), 2)
-    assert_near(Y, reference.demix(W, X), dtype)
-    np.testing.assert_array_equal(Y[:, 2:], background[0])
-    np.testing.assert_array_equal(W[:, 2:], background[1])
+@pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 548), (5000, 2, 2952, 120),
+                                                              (5000, 4, 1928, 120), (5000, 3, 2048, 0)])  # fmt: skip
+def test_samples_that_a_stride_reads(n: int, stride: int, count: int, padding: int) -> None:
+    assert cpu.samples_read(n, stride) == (count, padding)
 
 
-@pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("m", "n"), [(1, 0), (2, 1), (4, 0), (4, 3)])
-@pytest.mark.parametrize("bins", [1, F])
-def test_ip_is_its_twin_in_place(m: int, n: int, bins: int, dtype: Any) -> None:
-    X, W, phi = numbers_of(dtype, F, m, T), square(dtype, m=m), positive(dtype, m, bins, T)
-    before = X.copy(), W.copy(), phi.copy()
-    want = reference.ip(X, W, phi, n)
-    assert cpu.ip(X, W, phi, n) is None
-    assert_near(W, want, dtype, roundings=3000)  # a solve
-    others = [k for k in range(m) if k != n]
-    np.testing.assert_array_equal(W[:, others], before[1][:, others])
-    np.testing.assert_array_equal(X, before[0])
-    np.testing.assert_array_equal(phi, before[2])
+@pytest.mark.parametrize("stride", [1, 2, 3, 7])
+@pytest.mark.parametrize("name", cpu.NONLINEARITIES)
+def test_a_pass_with_a_stride_is_a_pass_over_those_blocks(name: str, stride: int) -> None:
+    from bss.kernels.samples import BLOCK
+
+    x = np.random.default_rng(0).laplace(size=(2, 40 * BLOCK + 77))
+    W, mean = np.array([[1.0, 0.3], [-0.2, 0.8]]), np.array([0.1, -0.2])
+    part = np.concatenate([x[:, b * BLOCK : (b + 1) * BLOCK] for b in range(0, 41, stride)], axis=1)
+    for got, want in zip(cpu.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
-@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
-def test_ip_meets_its_equations(dtype: Any) -> None:
-    X, W, phi = numbers_of(dtype, F, M, T), square(dtype), positive(dtype, M, 1, T)
-    n = 2
-    cpu.ip(X, W, phi, n)
-    V = reference.weighted_covariance(X, phi[n])
-    products = W @ V @ W[:, n, :, None].conj()  # w_k^H V_n w_n = delta_kn
-    np.testing.assert_allclose(products[:, :, 0], np.broadcast_to(np.eye(M)[n], (F, M)), atol=1e3 * np.finfo(dtype).eps)
+@pytest.mark.parametrize("array", [[1.0, 2.0], (1,), "abc"])
+def test_arrays_without_kernels_are_refused(array: Any) -> None:
+    with pytest.raises(Exception, match="cannot be used"):
+        seam.of(array)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_orthogonal_background_is_its_twin_in_place(n: int, dtype: Any) -> None:
-    C, W = hermitian(dtype), square(dtype)
-    kept, sources = C.copy(), W[:, :n].copy()
-    want = reference.orthogonal_background(C, W, n)
-    assert cpu.orthogonal_background(C, W, n) is None
-    assert_near(W, want, dtype, roundings=3000)  # a solve
-    np.testing.assert_array_equal(W[:, :n], sources)
-    np.testing.assert_array_equal(C, kept)
-    crossed = W[:, n:] @ C @ W[:, :n].conj().swapaxes(1, 2)  # U C W^H = 0
-    assert np.abs(crossed).max() < 1e3 * np.finfo(dtype).eps * np.abs(W).max() ** 2 * np.abs(C).max()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_load_diagonal_is_its_twin_in_place(dtype: Any) -> None:
-    V = hermitian(dtype)
-    want = reference.load_diagonal(V, numbers.floor(dtype))
-    assert cpu.load_diagonal(V) is V
-    assert_near(V, want, dtype, roundings=2)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_load_diagonal_makes_what_is_singular_invertible(dtype: Any) -> None:
-    V = np.zeros((3, M, M), dtype)
-    V[1, :, :] = 1e-6  # rank one
-    V[2, 0, 0] = 1e6
-    inverse = np.linalg.inv(cpu.load_diagonal(V))
-    assert np.isfinite(inverse).all()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_load_rows_changes_nothing_but_singular_bins(dtype: Any) -> None:
-    W = square(dtype)
-    np.testing.assert_array_equal(cpu.load_rows(W), W)
-    W[2, 1] = 0
-    before = W.copy()
-    loaded = cpu.load_rows(W)
-    np.testing.assert_array_equal(W, before)
-    assert loaded.dtype == dtype
-    assert np.isfinite(np.linalg.slogdet(loaded)[1]).all()
-    np.testing.assert_array_equal(np.delete(loaded, 2, 0), np.delete(W, 2, 0))
-
-
-@pytest.mark.parametrize("dtype", REAL)
-@pytest.mark.parametrize("components", [1, 2, 5])
-def test_nmf_step_is_its_twin_in_place(components: int, dtype: Any) -> None:
-    P, B, H = positive(dtype, 20, 30), positive(dtype, 20, components, seed=1), positive(dtype, components, 30, seed=2)
-    kept = P.copy()
-    wants = reference.nmf_step(P, B, H)
-    R = cpu.nmf_step(P, B, H)
-    for got, want in zip((B, H, R), wants, strict=True):
-        assert_near(got, want, dtype)
-    np.testing.assert_array_equal(P, kept)
-
-
-def test_nmf_step_lowers_the_itakura_saito_divergence_and_keeps_a_perfect_fit() -> None:
-    B, H = positive(np.float64, 20, 2), positive(np.float64, 2, 30, seed=1)
-    P = B @ H
-    perfect = B.copy(), H.copy()
-    np.testing.assert_allclose(cpu.nmf_step(P, *perfect), P)
-    B, H = positive(np.float64, 20, 2, seed=2), positive(np.float64, 2, 30, seed=3)
-    R = B @ H
-    for _ in range(20):
-        before = np.sum(P / R - np.log(P / R) - 1)
-        R = cpu.nmf_step(P, B, H)
-        assert np.sum(P / R - np.log(P / R) - 1) < before
-
-
-# ---- silence
-
-
-@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
-@pytest.mark.parametrize("bins", [1, F])
-def test_updates_of_silence_are_finite(bins: int, dtype: Any) -> None:
-    X, phi = numbers_of(dtype, F, M, T), positive(dtype, M, bins, T)
-    X[1], X[3, 2], X[:, :, :7] = 0, 0, 0  # an empty bin, a source that is empty in one, a pause
-    W = np.broadcast_to(np.eye(M, dtype=dtype), (F, M, M)).copy()
-    Y = X.copy()
-    cpu.iss(Y, W, phi, M)
-    assert np.isfinite(W).all()
-    assert not Y[1].any()
-    for n in range(M):
-        cpu.ip(X, W, phi, n)
-    assert np.isfinite(W).all()
-    assert np.isfinite(cpu.log_det(W))
-    cpu.orthogonal_background(cpu.covariance(X), W, 2)
-    assert np.isfinite(W).all()
-
-
-@pytest.mark.parametrize("dtype", REAL)
-def test_nmf_of_silence_stays_positive(dtype: Any) -> None:
-    P, B, H = np.zeros((6, 9), dtype), positive(dtype, 6, 2), positive(dtype, 2, 9)
-    for _ in range(50):
-        R = cpu.nmf_step(P, B, H)
-    assert all(np.isfinite(a).all() and (a > 0).all() for a in (B, H, R, 1 / R))
+def test_level_and_floor() -> None:
+    X = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
+    assert numbers.level(X) == pytest.approx(2.5)
+    assert numbers.floor(np.float32, 2.0) == pytest.approx(20 * np.finfo(np.float32).eps)
+    with pytest.raises(Exception, match="silent"):
+        numbers.level(np.zeros((2, 3), np.complex64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bss.kernels import lowrank, sweep, threads
@@ -10,21 +12,25 @@ from bss.kernels.small import IP, ISS
 
 BLOCK_FRAMES = 512
 ROUND_FRAMES = 16  # floats of the widest vector
+# Share of the outputs' power by which covariances are loaded, by bytes of a sample. They are summed in double precision from
+# outputs, which need no cancellation to be small: so little will do, and an output that is not above it holds nothing but
+# roundings and keeps its row.
+LOAD = {4: 1e-12, 8: 1e-15}
 UPDATES = {"iss": ISS, "ip": IP}
 
 
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Zeros that begin on a cache line: rows of a multiple of ROUND_FRAMES floats then never straddle two."""
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     begin = -raw.ctypes.data % 64
-    return raw[begin : begin + size].view(dtype).reshape(shape)
+    return np.asarray(raw[begin : begin + size].view(dtype).reshape(shape))
 
 
 class Frames:
-    """Outputs Y = W X of all M rows (N sources, then background), in planes; W (F, M, M) and C = E[y y^H] in complex128."""
+    """Outputs Y = W X / level of all M rows (N sources, then background), in planes; W (F, M, M), C = E[y y^H] in complex128."""
 
-    def __init__(self, X: np.ndarray, W: np.ndarray, n_sources: int) -> None:
+    def __init__(self, X: np.ndarray, W: np.ndarray, n_sources: int, level: float = 1.0) -> None:
         bins, m, frames = X.shape
         self.n_sources, self.n_frames = n_sources, frames
         self.blocks = -(-frames // BLOCK_FRAMES)
@@ -33,13 +39,16 @@ class Frames:
         self.dtype = X.real.dtype
         self.Y = aligned((bins, self.blocks, m, 2, self.size), self.dtype)
         self.W = np.asarray(W, np.complex128).copy()
+        self.level = level
         self.C = np.empty((bins, m, m), np.complex128)
         self._fill(X)
         self.small = float(floor(self.dtype))
+        self.share = LOAD[self.dtype.itemsize]
         self.change = np.zeros(threads.CHUNKS)
         self.log_det = 2.0 * float(np.linalg.slogdet(self.W)[1].sum())
         if n_sources < m:
-            self.log_det -= float(np.linalg.slogdet(self.C[:, n_sources:, n_sources:])[1].sum())
+            background = np.linalg.slogdet(self.C[:, n_sources:, n_sources:])[1]
+            self.log_det -= float(background[np.isfinite(background)].sum())
         self._power: np.ndarray | None = None
 
     def _fill(self, X: np.ndarray) -> None:
@@ -47,7 +56,7 @@ class Frames:
         step = max(1, (1 << 21) // max(1, X[0].nbytes))
         for start in range(0, len(X), step):
             f = slice(start, min(start + step, len(X)))
-            Y = self.W[f].astype(X.dtype) @ X[f]
+            Y = (self.W[f] / self.level).astype(X.dtype) @ X[f]
             self.C[f] = (Y @ Y.conj().swapaxes(1, 2)) / X.shape[2]
             for b in range(self.blocks):
                 part = Y[:, :, b * self.size : (b + 1) * self.size]
@@ -58,6 +67,14 @@ class Frames:
     def n_bins(self) -> int:
         """F."""
         return len(self.Y)
+
+    def demixing(self) -> np.ndarray:
+        """(F, N, M) complex128 of X as it was given."""
+        return np.asarray(self.W[:, : self.n_sources] / self.level)
+
+    def bin_power(self) -> np.ndarray:
+        """Mean over frames of |y_n|^2, (N, F)."""
+        return np.asarray(np.diagonal(self.C, axis1=1, axis2=2).real[:, : self.n_sources].T)
 
     def power(self) -> np.ndarray:
         """Mean over bins of |y_n|^2, (N, T)."""
@@ -71,9 +88,8 @@ class Frames:
         if self._power is None:
             self._power = aligned((threads.CHUNKS, self.blocks, self.n_sources, self.size), self.dtype)
         blocked = self.to_blocks(phi)
-        threads.run(
-            sweep.frame_sweep, self.Y, self.W, self.C, blocked, self.n_frames, self.small, UPDATES[update], self._power, self.change
-        )
+        how = (self.n_frames, self.share, UPDATES[update])
+        threads.run(sweep.frame_sweep, self.Y, self.W, self.C, blocked, *how, self._power, self.change)
         self.log_det += float(self.change.sum())
 
     def to_blocks(self, a: np.ndarray) -> np.ndarray:
@@ -86,7 +102,7 @@ class Frames:
 
     def from_blocks(self, a: np.ndarray) -> np.ndarray:
         """(blocks, ..., size) to (..., T)."""
-        return np.concatenate(list(a), axis=-1)[..., : self.n_frames]
+        return np.asarray(np.concatenate(list(a), axis=-1)[..., : self.n_frames])
 
 
 class LowRank:
@@ -94,25 +110,31 @@ class LowRank:
 
     def __init__(self, frames: Frames, B: np.ndarray, H: np.ndarray) -> None:
         self.frames = frames
-        self.B = np.ascontiguousarray(B, frames.dtype)
+        self.B = np.array(B, frames.dtype, order="C")  # a copy: the kernels write to it
         self.H = frames.to_blocks(H)
         shape = (threads.CHUNKS, *self.H.shape)
         self.above, self.below = aligned(shape, frames.dtype), aligned(shape, frames.dtype)
         self.loss = np.zeros(threads.CHUNKS)
 
+    def H_mean(self) -> np.ndarray:
+        """(N, K) mean of the activations."""
+        return np.asarray(self.H.sum((0, 3), dtype=np.float64) / self.frames.n_frames)
+
     def move(self, update: str) -> float:
         """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] summed over bins and sources as it was
         between the first two, and leaves the frames' log_det as it is after."""
         f = self.frames
-        threads.run(
-            lowrank.lowrank_sweep, f.Y, f.W, f.C, self.B, self.H, f.n_frames, f.small, UPDATES[update], self.above, self.below,
-            f.change, self.loss,
-        )  # fmt: skip
+        how = (f.n_frames, f.small, f.share, UPDATES[update])
+        sums = (self.above, self.below, f.change, self.loss)
+        threads.run(lowrank.lowrank_sweep, f.Y, f.W, f.C, self.B, self.H, self.H_mean(), *how, *sums)
         f.log_det += float(f.change.sum())
         f._power = None
         above, below = self.above.sum(0), self.below.sum(0)
         tiny = np.finfo(f.dtype).tiny
         self.H *= np.sqrt(above / np.maximum(below, tiny))
-        np.maximum(self.H, f.small, out=self.H)
+        mean = np.maximum(self.H_mean(), tiny)  # activations of mean one, the level in the spectra: neither drifts away
+        np.maximum(self.H / mean[None, :, :, None].astype(f.dtype), f.dtype.type(f.small), out=self.H)
+        self.B *= mean[:, None].astype(f.dtype)
         self.H[-1, ..., f.n_frames - (f.blocks - 1) * f.size :] = 0
-        return float(self.loss.sum()) / f.n_frames
+        loss: float = float(self.loss.sum()) / f.n_frames
+        return loss

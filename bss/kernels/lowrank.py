@@ -8,6 +8,17 @@ import numpy as np
 from bss.kernels.small import FAST, move
 from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
 
+SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
+
+
+@numba.njit(**FAST)
+def lowest(B, H_mean, f, n, small):  # type: ignore[no-untyped-def]
+    """The floor of the variances of source n in bin f: `small` of their mean, and never so little that 1 / R^2 overflows."""
+    mean = 0.0
+    for k in range(H_mean.shape[1]):
+        mean += B[n, f, k] * H_mean[n, k]
+    return B.dtype.type(small * mean + SILENCE)
+
 
 @numba.njit(**FAST)
 def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
@@ -26,13 +37,14 @@ def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def spectral_step(Y, B, H, f, n, small, R, Q, sums):  # type: ignore[no-untyped-def]
+def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-untyped-def]
     """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016)."""
+    floor = lowest(B, H_mean, f, n, small)
     blocks, components, frames = Y.shape[1], H.shape[2], Y.shape[4]
     one, zero = Y.dtype.type(1), Y.dtype.type(0)
     sums[:] = 0.0
     for b in range(blocks):
-        variances(B, H, f, b, n, small, R)
+        variances(B, H, f, b, n, floor, R)
         for t in range(frames):
             inverse = one / R[t]
             R[t] = inverse
@@ -46,12 +58,12 @@ def spectral_step(Y, B, H, f, n, small, R, Q, sums):  # type: ignore[no-untyped-
             sums[k, 1] += below
     for k in range(components):
         if sums[k, 1] > 0.0:
-            B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), small)
+            B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), SILENCE)
 
 
 @numba.njit(**FAST)
 def log_sum(R, frames):  # type: ignore[no-untyped-def]
-    """sum_t log R[t], a logarithm for every eight: eight variances between 1e-15 and 1e15 have a product."""
+    """sum_t log R[t], a logarithm for every eight: eight variances of at least SILENCE have a product."""
     total = 0.0
     t = 0
     while t + 8 <= frames:
@@ -67,13 +79,14 @@ def log_sum(R, frames):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def weights(Y, B, H, f, n, frames, small, R, phi):  # type: ignore[no-untyped-def]
-    """phi[b, n, t] = 1 / R, zero in the padding; returns sum_t |y_n|^2 / R + log R."""
+def weights(Y, B, H, H_mean, f, n, frames, small, R, phi):  # type: ignore[no-untyped-def]
+    """phi[b, n, t] = 1 / R; returns sum_t |y_n|^2 / R + log R over the frames that are not padding."""
+    floor = lowest(B, H_mean, f, n, small)
     blocks, size = Y.shape[1], Y.shape[4]
     one = Y.dtype.type(1)
     loss = 0.0
     for b in range(blocks):
-        variances(B, H, f, b, n, small, R)
+        variances(B, H, f, b, n, floor, R)
         here = min(size, frames - b * size)
         loss += log_sum(R, here)
         fit = Y.dtype.type(0)
@@ -100,7 +113,7 @@ def temporal_sums(Y, B, phi, f, above, below):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def lowrank_sweep(first, step, Y, W, C, B, H, frames, small, update, above, below, change, loss):  # type: ignore[no-untyped-def]
+def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, update, above, below, change, loss):  # type: ignore[no-untyped-def]
     """One iteration: spectra of each bin, its demixing, then what its new outputs say of the activations.
 
     above, below [chunk, b, n, k, t] are what `temporal_step` needs; change as in `frame_sweep`; loss[chunk] is the sum of
@@ -114,14 +127,15 @@ def lowrank_sweep(first, step, Y, W, C, B, H, frames, small, update, above, belo
     sums = np.empty((components, 2))
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
+    loads = np.empty(n_sources)
     for c in range(first, chunks, step):
         above[c] = 0
         below[c] = 0
         change[c], loss[c] = 0.0, 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for n in range(n_sources):
-                spectral_step(Y, B, H, f, n, small, R, Q, sums)
-                loss[c] += weights(Y, B, H, f, n, frames, small, R, phi)
+                spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums)
+                loss[c] += weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
             G[:] = 0.0
             for b in range(blocks):
                 if m == 2:
@@ -130,7 +144,7 @@ def lowrank_sweep(first, step, Y, W, C, B, H, frames, small, update, above, belo
                     products(Y, f, b, P)
                     weigh(P, phi, b, G)
             unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C[f], A, W[f], small, work, w)
+            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
             for b in range(blocks):
                 if m == 2:
                     outputs_pair(Y, f, b, A)

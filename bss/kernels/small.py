@@ -6,11 +6,13 @@ weighted covariances of the outputs as they came in, C (M, M) their plain covari
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
-JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
-FAST = {**JIT, "fastmath": True}
+JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+FAST: dict[str, Any] = {**JIT, "fastmath": True}
 ISS, IP = 0, 1
 
 
@@ -31,6 +33,8 @@ def log_abs_det(A, work):  # type: ignore[no-untyped-def]
             for j in range(m):
                 work[k, j], work[pivot, j] = work[pivot, j], work[k, j]
         total += np.log(abs(work[k, k]))
+        if work[k, k] == 0:
+            return total
         for i in range(k + 1, m):
             factor = work[i, k] / work[k, k]
             for j in range(k + 1, m):
@@ -40,7 +44,10 @@ def log_abs_det(A, work):  # type: ignore[no-untyped-def]
 
 @numba.njit(**JIT)
 def solve(matrix, rhs):  # type: ignore[no-untyped-def]
-    """rhs := matrix^-1 rhs for one right-hand side, by elimination with partial pivoting; both are overwritten."""
+    """rhs := matrix^-1 rhs for one right-hand side, by elimination with partial pivoting; both are overwritten.
+
+    False for a matrix that is singular, of which nothing can be said.
+    """
     m = matrix.shape[0]
     for k in range(m):
         pivot = k
@@ -51,6 +58,8 @@ def solve(matrix, rhs):  # type: ignore[no-untyped-def]
             for j in range(m):
                 matrix[k, j], matrix[pivot, j] = matrix[pivot, j], matrix[k, j]
             rhs[k], rhs[pivot] = rhs[pivot], rhs[k]
+        if matrix[k, k] == 0:
+            return False
         for i in range(k + 1, m):
             factor = matrix[i, k] / matrix[k, k]
             for j in range(k + 1, m):
@@ -60,33 +69,39 @@ def solve(matrix, rhs):  # type: ignore[no-untyped-def]
         for j in range(k + 1, m):
             rhs[k] -= matrix[k, j] * rhs[j]
         rhs[k] /= matrix[k, k]
+    return True
 
 
 @numba.njit(**JIT)
-def load(V, small):  # type: ignore[no-untyped-def]
-    """Raise the diagonal of each V[n] by `small` of its mean."""
+def load(V, share, loads):  # type: ignore[no-untyped-def]
+    """Raise the diagonal of each V[n] by `share` of its mean, noted in loads[n]; False when there is nothing in the bin."""
+    sounding = True
     for n in range(V.shape[0]):
         trace = 0.0
         for i in range(V.shape[1]):
             trace += V[n, i, i].real
+        loads[n] = share * trace / V.shape[1]
+        sounding = sounding and loads[n] > 0.0
         for i in range(V.shape[1]):
-            V[n, i, i] += small * trace / V.shape[1] + 1e-300
+            V[n, i, i] += loads[n]
+    return sounding
 
 
 @numba.njit(**JIT)
-def steer(V, A, v):  # type: ignore[no-untyped-def]
+def steer(V, A, loads, v):  # type: ignore[no-untyped-def]
     """One sweep of iterative source steering, eqs. 9-11 of Scheibler and Ono (2020), on covariances."""
     n_sources, m = V.shape[0], V.shape[1]
     for k in range(m):
         for n in range(n_sources):
-            below, above = 0.0, 0j
+            below, above, length = 0.0, 0j, 0.0
             for p in range(m):
                 z = 0j
                 for q in range(m):
                     z += V[n, p, q] * A[k, q].conjugate()
                 below += (A[k, p] * z).real
                 above += A[n, p] * z
-            if below <= 0.0:
+                length += A[k, p].real ** 2 + A[k, p].imag ** 2
+            if below <= 2.0 * loads[n] * length:
                 v[n] = 0j
             elif n == k:
                 v[n] = 1.0 - 1.0 / np.sqrt(below)
@@ -99,7 +114,7 @@ def steer(V, A, v):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**JIT)
-def project(V, A, C, work, w):  # type: ignore[no-untyped-def]
+def project(V, A, C, loads, work, w):  # type: ignore[no-untyped-def]
     """Iterative projection of every source in turn, eqs. 18-19 of Ono (2011): w = (A V_n)^-1 e_n, then w^H V_n w = 1."""
     n_sources, m = V.shape[0], V.shape[1]
     for n in range(n_sources):
@@ -111,14 +126,16 @@ def project(V, A, C, work, w):  # type: ignore[no-untyped-def]
                 work[i, j] = z
             w[i] = 0j
         w[n] = 1.0
-        solve(work, w)
-        power = 0.0
+        if not solve(work, w):
+            continue
+        power, length = 0.0, 0.0
         for i in range(m):
             z = 0j
             for j in range(m):
                 z += V[n, i, j] * w[j]
             power += (w[i].conjugate() * z).real
-        if power > 0.0 and np.isfinite(power):  # a singular bin keeps the row it has
+            length += w[i].real ** 2 + w[i].imag ** 2
+        if power > 2.0 * loads[n] * length and np.isfinite(power):
             for i in range(m):
                 A[n, i] = w[i].conjugate() / np.sqrt(power)
         if n_sources < m:
@@ -142,19 +159,15 @@ def decorrelate(A, C, n_sources, work, w):  # type: ignore[no-untyped-def]
                     w[i] = z
                 else:
                     work[i, j] = z
-        solve(work[:n_sources, :n_sources], w[:n_sources])
-        finite = True
-        for i in range(n_sources):
-            finite = finite and np.isfinite(w[i].real) and np.isfinite(w[i].imag)
-        if finite:
+        if solve(work[:n_sources, :n_sources], w[:n_sources]):
             for i in range(n_sources):
                 for q in range(m):
                     A[b, q] -= w[i].conjugate() * A[i, q]
 
 
 @numba.njit(**JIT)
-def congruence(A, C, n_rows, work):  # type: ignore[no-untyped-def]
-    """C := A C A^H, of which the first n_rows rows of A may have changed anything; `work` is overwritten."""
+def congruence(A, C, work):  # type: ignore[no-untyped-def]
+    """C := A C A^H; `work` is overwritten."""
     m = A.shape[0]
     for i in range(m):
         for j in range(m):
@@ -171,24 +184,25 @@ def congruence(A, C, n_rows, work):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**JIT)
-def move(update, V, C, A, W, small, work, w):  # type: ignore[no-untyped-def]
+def move(update, V, C, A, W, share, loads, work, w):  # type: ignore[no-untyped-def]
     """One iteration in one bin: A from V and C, W := A W, C := A C A^H. Returns the change of log |det W|^2 - log |det C_b|,
     C_b being the covariance of the background rows."""
     n_sources, m = V.shape[0], V.shape[1]
     for i in range(m):
         for j in range(m):
             A[i, j] = 1.0 if i == j else 0.0
-    load(V, small)
+    if not load(V, share, loads):
+        return 0.0
     before = background_log_det(C, n_sources, work) if n_sources < m else 0.0
-    if update == 0:
-        steer(V, A, w)
+    if update == ISS:
+        steer(V, A, loads, w)
         if n_sources < m:
             decorrelate(A, C, n_sources, work, w)
     else:
-        project(V, A, C, work, w)
+        project(V, A, C, loads, work, w)
     change = 2.0 * log_abs_det(A, work)
     if n_sources < m:
-        congruence(A, C, m, work)
+        congruence(A, C, work)
         change -= background_log_det(C, n_sources, work) - before
     for j in range(m):
         for i in range(m):
@@ -203,5 +217,6 @@ def move(update, V, C, A, W, small, work, w):  # type: ignore[no-untyped-def]
 
 @numba.njit(**JIT)
 def background_log_det(C, n_sources, work):  # type: ignore[no-untyped-def]
-    """log det of the background's block of C."""
-    return log_abs_det(C[n_sources:, n_sources:], work)
+    """log det of the background's block of C; 0 where it is singular, which a silent bin stays."""
+    value = log_abs_det(C[n_sources:, n_sources:], work)
+    return value if np.isfinite(value) else 0.0

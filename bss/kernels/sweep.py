@@ -181,13 +181,14 @@ def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def frame_sweep(first, step, Y, W, C, phi, frames, small, update, power, change):  # type: ignore[no-untyped-def]
+def frame_sweep(first, step, Y, W, C, phi, frames, share, update, power, change):  # type: ignore[no-untyped-def]
     """One iteration with weights phi[b, n, t] common to all bins. Y, W, C in place; power as `frame_power`; change[chunk]."""
     bins, blocks, m, _, size = Y.shape
     n_sources, chunks = phi.shape[1], power.shape[0]
     P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
+    loads = np.empty(n_sources)
     for c in range(first, chunks, step):
         power[c] = 0
         change[c] = 0.0
@@ -200,7 +201,7 @@ def frame_sweep(first, step, Y, W, C, phi, frames, small, update, power, change)
                     products(Y, f, b, P)
                     weigh(P, phi, b, G)
             unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C[f], A, W[f], small, work, w)
+            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
             for b in range(blocks):
                 if m == 2:
                     outputs_pair(Y, f, b, A)

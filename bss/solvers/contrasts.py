@@ -1,9 +1,9 @@
-"""Contrasts: what a source looks like. A contrast turns the current sources Y (F, N, T) into the weights phi of a weighted
-least-squares problem whose solution lowers the objective (majorisation), and says what the objective is.
+"""Contrasts: what a source looks like. A contrast turns the current sources into the weights phi of a weighted least-squares
+problem whose solution lowers the objective (majorisation), and says what the objective is.
 
-A contrast is a frozen value; what it learns from the data is carried outside it, as `state`. `step(kernels, Y, state)` gives
-`(phi, state, loss)`: phi (N, 1 or F, T) equals G'(r) / 2r of the penalty G, and loss is the sum of G over sources and bins,
-averaged over frames.
+A contrast is a frozen value; what it learns from the data is carried outside it, as `state`. `step(frames, state, update)` moves
+the demixing once and gives the loss before it moved: penalties G summed over sources and bins and averaged over frames, minus
+log |det W|^2.
 """
 
 from __future__ import annotations
@@ -15,62 +15,74 @@ from typing import Any, Protocol
 import numpy as np
 
 from bss.errors import UsageError, check_choice, check_int
-from bss.kernels.numbers import floor
+from bss.solvers.updates import Update
 
 
 class Contrast(Protocol):
     """What the majorise-minimise loop asks of a source model."""
 
-    def start(self, kernels: ModuleType, Y: np.ndarray, rng: np.random.Generator) -> Any:
-        """The first state, from the first sources."""
+    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
+        """The first state, from the first outputs."""
 
-    def step(self, kernels: ModuleType, Y: np.ndarray, state: Any) -> tuple[np.ndarray, Any, float]:
-        """Weights phi, the next state, and the loss of Y under it."""
-
-    def rescale(self, state: Any, gain: np.ndarray) -> Any:
-        """The state of Y * gain (N,), whose loss differs by a constant."""
+    def step(self, frames: Any, state: Any, update: Update) -> float:
+        """One iteration, in place; returns the loss as it began."""
 
 
 @dataclass(frozen=True)
-class Laplace:
-    """Spherical Laplace: the bins of a talker are loud together, sparse over time. G(r) = 2 r, Hiroe and Kim et al. (2006)."""
+class Spherical:
+    """Contrasts whose weights all bins of a frame share: a new one gives `weights` and `penalty`, and no more."""
 
-    def start(self, kernels: ModuleType, Y: np.ndarray, rng: np.random.Generator) -> None:
-        return None
+    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        """phi (N, T) = G'(r) / 2r, r (N, T) being the norm over bins of y, never zero."""
+        raise NotImplementedError
 
-    def step(self, kernels: ModuleType, Y: np.ndarray, state: None) -> tuple[np.ndarray, None, float]:
-        bins = Y.shape[0]
-        r = np.sqrt(kernels.frame_power(Y) * bins)  # (N, T)
-        loss = 2.0 * float(r.sum(dtype=np.float64)) / r.shape[1]
-        return _inverse(r)[:, None], None, loss
+    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        """G(r) - phi r^2, (N, T)."""
+        raise NotImplementedError
 
-    def rescale(self, state: None, gain: np.ndarray) -> None:
-        return None
+    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> None:
+        """There is nothing to learn."""
+
+    def step(self, frames: Any, state: None, update: Update) -> float:
+        """The loss and the weights of the current outputs, and one move."""
+        n_bins = frames.n_bins
+        square = n_bins * frames.power()
+        r = floored(np.sqrt(square))
+        weights = self.weights(r, n_bins)
+        # phi r^2 with r as it is, the rest with r floored: what the weights majorise, in silent frames too
+        penalties = weights * square + self.penalty(r, n_bins)
+        loss: float = float(penalties.sum(dtype=np.float64)) / r.shape[1] - frames.log_det
+        frames.move(weights, update.name)
+        return loss
 
 
 @dataclass(frozen=True)
-class Gauss:
-    """Time-varying Gauss: a talker has one variance per frame. G(r) = F log(r^2 / F), Ono (2012)."""
+class Laplace(Spherical):
+    """Spherical Laplace: the bins of a talker are loud together, sparse over time. G(r) = 2 r, Hiroe; Kim et al. (2006)."""
 
-    def start(self, kernels: ModuleType, Y: np.ndarray, rng: np.random.Generator) -> None:
-        return None
+    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return 1 / r
 
-    def step(self, kernels: ModuleType, Y: np.ndarray, state: None) -> tuple[np.ndarray, None, float]:
-        variance = kernels.frame_power(Y)  # (N, T)
-        phi = _inverse(variance)
-        # the likelihood given 1 / phi: G and a constant where the variance is the frame's own, and right where it is a floor
-        loss = Y.shape[0] * float((variance * phi - np.log(phi)).sum(dtype=np.float64)) / variance.shape[1]
-        return phi[:, None], None, loss
+    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return r
 
-    def rescale(self, state: None, gain: np.ndarray) -> None:
-        return None
+
+@dataclass(frozen=True)
+class Gauss(Spherical):
+    """Time-varying Gauss: a talker has one variance per frame. G(r) = F + F log(r^2 / F), Ono (2012)."""
+
+    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return n_bins / r**2
+
+    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return n_bins * np.log(r**2 / n_bins)
 
 
 @dataclass(frozen=True)
 class Nmf:
     """Gauss with low-rank variances R = B H (IS-NMF): the contrast of ILRMA, Kitamura et al. (2016).
 
-    The state is (B (N, F, K), H (N, K, T)). It starts at random, or from `basis` and `activation` where given.
+    The state is B (N, F, K) and H (N, K, T). It starts at random at the level of each bin, or from `basis` and `activation`.
     """
 
     n_components: int = 2
@@ -82,41 +94,32 @@ class Nmf:
         if (self.basis is None) != (self.activation is None):
             raise UsageError("one of basis and activation is given", hint="give both or neither")
 
-    def start(self, kernels: ModuleType, Y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        (F, N, T), K = Y.shape, self.n_components
-        real = Y.real.dtype
+    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
+        """B and H as the kernels keep them."""
+        N, F, T, K = frames.n_sources, frames.n_bins, frames.n_frames, self.n_components
         if self.basis is not None and self.activation is not None:
             if self.basis.shape[:2] != (N, F) or self.activation.shape != (N, self.basis.shape[2], T):
                 raise UsageError(
                     f"basis {self.basis.shape} and activation {self.activation.shape} do not fit",
                     hint=f"(N, F, K) and (N, K, T) with N={N}, F={F}, T={T}",
                 )
-            return self.basis.astype(real), self.activation.astype(real)
-        B = rng.uniform(0.1, 1.0, (N, F, K)).astype(real)
-        H = rng.uniform(0.1, 1.0, (N, K, T)).astype(real)
-        return B, H
+            return kernels.LowRank(frames, self.basis, self.activation)
+        B = rng.uniform(0.1, 1.0, (N, F, K)) * frames.bin_power()[:, :, None]
+        return kernels.LowRank(frames, B, rng.uniform(0.1, 1.0, (N, K, T)))
 
-    def step(self, kernels: ModuleType, Y: np.ndarray, state: Any) -> tuple[np.ndarray, Any, float]:
-        B, H = state[0].copy(), state[1].copy()
-        F, N, T = Y.shape
-        phi = np.empty((N, F, T), Y.real.dtype)
-        loss = 0.0
-        for n in range(N):
-            P = kernels.power(Y[:, n])
-            R = kernels.nmf_step(P, B[n], H[n])
-            phi[n] = 1 / R
-            loss += float((P * phi[n]).sum(dtype=np.float64) + np.log(R).sum(dtype=np.float64)) / T
-        return phi, (B, H), loss
-
-    def rescale(self, state: Any, gain: np.ndarray) -> Any:
-        return state[0] * (gain**2)[:, None, None].astype(state[0].dtype), state[1]
+    def step(self, frames: Any, state: Any, update: Update) -> float:
+        """Spectra, demixing, activations; returns the loss between the first two."""
+        log_det = float(frames.log_det)
+        return float(state.move(update.name)) - log_det
 
 
-def _inverse(r: np.ndarray) -> np.ndarray:
-    """1 / r, where silent frames count as `floor` of the mean, and a source that is silent throughout as one."""
-    lowest = floor(r.dtype, r.mean(1, keepdims=True))
-    return 1 / np.maximum(r, np.where(lowest > 0, lowest, 1))  # type: ignore[no-any-return]
+def floored(r: np.ndarray) -> np.ndarray:
+    """Norms r (N, T), where silent frames count as 60 dB under the source's mean, and a source silent throughout as one."""
+    mean = r.mean(1, keepdims=True)
+    return np.asarray(np.maximum(r, np.where(mean > 0, SILENT_FRAME * mean, 1)))
 
+
+SILENT_FRAME = 1e-3
 
 NAMES = ("laplace", "gauss")
 

@@ -19,7 +19,7 @@ def infomax(
     extended: bool = True,
     solver: str = "newton",
     n_iter: int = 200,
-    tol: float = 1e-6,
+    tol: float = 1e-5,
     rng: int | np.random.Generator = 0,
     callback: Callback | None = None,
 ) -> Separation:
@@ -87,10 +87,10 @@ class _Point:
     signs: np.ndarray
 
 
-def _evaluate(problem: Problem, W: np.ndarray, extended: bool, signs: np.ndarray | None) -> _Point:
+def _evaluate(problem: Problem, W: np.ndarray, extended: bool, signs: np.ndarray | None, stride: int = 1) -> _Point:
     """One pass over the data. Model per source: psi(y) = y + k tanh(y), k = 1 super-, -1 sub-Gaussian (Lee et al., eq. 2.24);
     without the extended form psi(y) = 2 tanh(y), the hyperbolic-secant-squared density."""
-    cross, slope, value = problem.pass_over(W, "logcosh")
+    cross, slope, value = problem.pass_over(W, "logcosh", stride)
     tanh_y = cross @ W.T  # E[tanh(y_i) y_j]
     second = W @ W.T  # E[y_i y_j], as z is white
     variance = np.diag(second)
@@ -111,20 +111,31 @@ def _evaluate(problem: Problem, W: np.ndarray, extended: bool, signs: np.ndarray
 def _likelihood(
     problem: Problem, W: np.ndarray, extended: bool, newton: bool, n_iter: int, tol: float
 ) -> tuple[np.ndarray, bool]:
-    point = _evaluate(problem, W, extended, None)
+    converged = False
+    for stride in problem.strides():
+        # on a part, to what that part can tell: see `Problem.strides`
+        enough = tol if stride == 1 else max(tol, (stride / problem.x.shape[1]) ** 0.5)
+        W, converged = _climb(problem, W, extended, newton, n_iter, enough, stride)
+    return W, converged
+
+
+def _climb(
+    problem: Problem, W: np.ndarray, extended: bool, newton: bool, n_iter: int, tol: float, stride: int
+) -> tuple[np.ndarray, bool]:
+    point = _evaluate(problem, W, extended, None, stride)
     for _ in range(n_iter):
         problem.note(point.loss)
         if np.max(np.abs(point.gradient)) < tol:
             return point.W, True
         step = _newton_direction(point) if newton else -point.gradient
-        moved = _line_search(problem, point, step, extended)
+        moved = _line_search(problem, point, step, extended, stride)
         if moved is None:  # no descent left at this precision: as converged as these samples allow
             return point.W, bool(np.max(np.abs(point.gradient)) < 4 * np.sqrt(np.finfo(problem.x.dtype).eps))
-        point = _evaluate(problem, moved.W, extended, None) if _sign_changed(problem, moved, extended) else moved
+        point = _evaluate(problem, moved.W, extended, None, stride) if _sign_changed(moved, extended) else moved
     return point.W, False
 
 
-def _sign_changed(problem: Problem, point: _Point, extended: bool) -> bool:
+def _sign_changed(point: _Point, extended: bool) -> bool:
     """Whether a source asks for the other of the two models at this point; the signs are kept along a line search."""
     if not extended:
         return False
@@ -150,12 +161,12 @@ def _newton_direction(point: _Point) -> np.ndarray:
     return np.asarray(step)
 
 
-def _line_search(problem: Problem, point: _Point, step: np.ndarray, extended: bool) -> _Point | None:
+def _line_search(problem: Problem, point: _Point, step: np.ndarray, extended: bool, stride: int = 1) -> _Point | None:
     """The first of the steps 1, 1/2, 1/4 ... that lowers the loss, W <- (I + a E) W; None if none does."""
     size = 1.0
     for _ in range(12):
         W = point.W + size * step @ point.W
-        trial = _evaluate(problem, W, extended, point.signs if extended else None)
+        trial = _evaluate(problem, W, extended, point.signs if extended else None, stride)
         if trial.loss < point.loss:
             return trial
         size /= 2

@@ -66,17 +66,14 @@ def majorise_minimise(
     check_tol(tol)
     kernels = seam.of(X)
     level = numbers.level(X)
-    X = X / level  # levels near one, so that one rule for small numbers serves; undone in W
-    C = kernels.covariance(X)
     W = first_demixing(kernels, start, X, N)
     if N < M:
-        kernels.orthogonal_background(C, W, N)
-    Y = kernels.demix(W, X)
-    state = contrast.start(kernels, Y[:, :N], np.random.default_rng(rng))
+        background(kernels.covariance(X), W, N)
+    frames = kernels.Frames(X, W, N, level)  # levels near one, so that one rule for small numbers serves
+    state = contrast.start(kernels, frames, np.random.default_rng(rng))
     losses: list[float] = []
     for i in range(n_iter):
-        phi, state, loss = contrast.step(kernels, Y[:, :N], state)
-        losses.append(_objective(kernels, loss, C, W, N) / F)
+        losses.append(contrast.step(frames, state, update) / F)
         if not np.isfinite(losses[-1]):
             raise SolverError(
                 f"the separation diverged in iteration {i}", "its objective is no longer finite",
@@ -86,44 +83,42 @@ def majorise_minimise(
             callback(i, losses[-1])
         if tol > 0 and i > 0 and losses[-2] - losses[-1] < tol:
             break
-        update.step(kernels, X, C, Y, W, phi)
-    return _finish(kernels, X, W[:, :N], level, losses, tol)
+    return _finish(X, frames.demixing(), losses, tol)
 
 
-def _objective(kernels: ModuleType, contrast_loss: float, C: np.ndarray, W: np.ndarray, n_sources: int) -> float:
-    loss = contrast_loss - 2 * kernels.log_det(W)
-    if n_sources < W.shape[1]:
-        U = W[:, n_sources:].astype(np.result_type(W, np.float64))  # its scale is free, and may differ much from row to row
-        loss += float(kernels.log_det(kernels.load_diagonal(U @ C @ U.conj().swapaxes(1, 2))))
-    return float(loss)
-
-
-def _finish(kernels: ModuleType, X: np.ndarray, W: np.ndarray, level: float, losses: list[float], tol: float) -> Separation:
-    W = np.ascontiguousarray(W)
-    Y = kernels.demix(W, X)
-    if not np.isfinite(Y.real.sum(dtype=np.float64) + Y.imag.sum(dtype=np.float64)):
-        raise SolverError("the separation diverged", "its sources are not finite", "`bss check` on the recording")
+def _finish(X: np.ndarray, W: np.ndarray, losses: list[float], tol: float) -> Separation:
+    W = W.astype(X.dtype)
+    if not np.isfinite(W).all():
+        raise SolverError("the separation diverged", "its demixing is not finite", "`bss check` on the recording")
     converged = tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < tol
     message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
     if tol > 0 and not converged:
         message += f"; the loss still fell by more than tol={tol:g}: try a larger n_iter"
-    return Separation(Y, W / np.asarray(level, W.real.dtype), np.asarray(losses), len(losses), converged, message)
+    return Separation(W, X, np.asarray(losses), len(losses), converged, message)
 
 
 def first_demixing(kernels: ModuleType, start: np.ndarray | None, X: np.ndarray, N: int) -> np.ndarray:
-    """(F, M, M) with `start` (F, N, M), at a scale that gives sources of level one, or the identity in its first N rows."""
+    """(F, M, M) with `start` (F, N, M), at a scale that keeps the level of X, or the identity, in its first N rows."""
     F, M, _ = X.shape
-    W = np.zeros((F, M, M), X.dtype)
-    W[:] = np.eye(M, dtype=X.dtype)
+    W = np.zeros((F, M, M), np.complex128)
+    W[:] = np.eye(M)
     if start is not None:
         start = np.asarray(start)
         if start.shape != (F, N, M):
             raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
         if not np.isfinite(start).all() or not start.any():
             raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
-        W[:, :N] = start / np.abs(start).max()
-        W[:, :N] /= numbers.level(kernels.demix(W[:, :N], X))
+        unit = (start / np.abs(start).max()).astype(X.dtype)
+        W[:, :N] = unit * (numbers.level(X) / numbers.level(kernels.demix(unit, X)))
     return W
+
+
+def background(C: np.ndarray, W: np.ndarray, N: int) -> None:
+    """Rows N.. of W (F, M, M) := [J, -I], uncorrelated with the sources: eq. 13 of Scheibler and Ono (2019). In place."""
+    CW = C @ W[:, :N].conj().swapaxes(1, 2)  # (F, M, N)
+    # a pseudo-inverse, because bins may be silent: J = 0 there
+    W[:, N:, :N] = CW[:, N:] @ np.linalg.pinv(CW[:, :N])
+    W[:, N:, N:] = -np.eye(W.shape[1] - N)
 
 
 def check_spectra(X: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bss.errors import UsageError, check_int
+from bss.errors import check_int
 from bss.kernels import seam
 from bss.solvers.result import Separation
 
@@ -17,10 +17,8 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
     The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to them.
     """
     W = separation.demixing
-    if W is None:
-        raise UsageError("this separation has no demixing matrices", "it was made by masks", "a linear solver")
     if W.shape[-1] == W.shape[-2]:
-        return np.linalg.inv(W)
+        return np.asarray(np.linalg.inv(W))
     stacked = X if X.ndim == 3 else X[None]
     kernels = seam.of(X)
     C = kernels.covariance(stacked)
@@ -110,4 +108,4 @@ def minimal_distortion(separation: Separation, X: np.ndarray) -> Separation:
 def _scaled(separation: Separation, gain: np.ndarray) -> Separation:
     """The separation with row n of every bin multiplied by gain (..., N)."""
     gain = gain.astype(separation.demixing.dtype)[..., None]
-    return replace(separation, sources=separation.sources * gain, demixing=separation.demixing * gain)
+    return replace(separation, demixing=separation.demixing * gain)
