@@ -12,10 +12,9 @@ import click
 from .common import Output, command
 
 if TYPE_CHECKING:
-    from bss.signals.audio import Recording
-
     from bss.pipeline.result import Unmixed
     from bss.pipeline.unmix import Plan
+    from bss.signals.audio import Recording
 
 METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma")
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
@@ -51,9 +50,8 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
       bss unmix meeting.wav --sources 3 --start 60 --end 180 -o sources/
       bss unmix anna.wav ben.wav carla.wav --per-mic -o clean/
     """
-    from bss.signals.audio import load
-
     from bss.errors import UsageError
+    from bss.signals.audio import load
     from bss.signals.paths import expand
 
     if output == "-" and out.as_json:
@@ -65,7 +63,7 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
     names = tuple(channel.name for channel in recording.channels)
     for k, name in enumerate(names):
         out.detail(f"mic {k + 1} = {name}")
-    with _threads(options["threads"]):
+    with _threads(out, options["threads"]):
         found = _plan(recording, n_sources, names, options)
         seconds = {"read": time.perf_counter() - clock - sum(found.seconds.values())}
         _say(out, recording, found, options)
@@ -89,10 +87,12 @@ def _sources(text: str) -> int | None:
     return int(text)
 
 
-def _threads(count: int | None) -> Any:
-    from threadpoolctl import threadpool_limits
+def _threads(out: Output, count: int | None) -> Any:
+    from bss.kernels import cpu, threads
 
-    return threadpool_limits(count)
+    if cpu.is_cold():
+        out.say("compiling the kernels for this machine, once: some ten seconds")
+    return threads.limited(count)
 
 
 def _plan(recording: Recording, n_sources: int | None, names: tuple[str, ...], options: dict[str, Any]) -> Plan:

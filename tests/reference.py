@@ -14,11 +14,6 @@ def demix(W: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.einsum("fnm,fmt->fnt", *map(_complex, (W, X)))
 
 
-def log_det(W: np.ndarray) -> float:
-    """sum_f log |det W_f|, the determinant as the product of the singular values."""
-    return float(sum(np.log(s) for f in range(len(W)) for s in np.linalg.svd(_complex(W[f]), compute_uv=False)))
-
-
 def covariance(X: np.ndarray) -> np.ndarray:
     """C_f = 1/T sum_t x_ft x_ft^H."""
     return weighted_covariance(X, np.ones((1, X.shape[2])))
@@ -28,13 +23,6 @@ def weighted_covariance(X: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """V_f = 1/T sum_t phi_ft x_ft x_ft^H; Ono (2011), eq. 17."""
     X, phi = _complex(X), np.broadcast_to(phi.astype(float), X[:, 0].shape)
     return np.einsum("ft,fmt,fkt->fmk", phi, X, X.conj()) / X.shape[2]
-
-
-def load_diagonal(V: np.ndarray, small: float) -> np.ndarray:
-    """V_f + small tr(V_f) / M I."""
-    V = _complex(V)
-    M = V.shape[1]
-    return np.stack([v + small * np.trace(v).real / M * np.eye(M) for v in V])
 
 
 def iss(Y: np.ndarray, W: np.ndarray, phi: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,11 +66,6 @@ def orthogonal_background(C: np.ndarray, W: np.ndarray, n_sources: int) -> np.nd
 def frame_power(Y: np.ndarray) -> np.ndarray:
     """1/F sum_f |y_nft|^2."""
     return np.einsum("fnt,fnt->nt", _complex(Y), _complex(Y).conj()).real / len(Y)
-
-
-def power(y: np.ndarray) -> np.ndarray:
-    """|y_ft|^2."""
-    return np.hypot(_complex(y).real, _complex(y).imag) ** 2
 
 
 def nmf_step(P: np.ndarray, B: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

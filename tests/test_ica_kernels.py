@@ -12,16 +12,11 @@ from bss.errors import InputError
 from bss.kernels import cpu, numbers, seam
 
 REAL = [np.float32, np.float64]
-N, M, SAMPLES = 2, 3, 100
+N, M = 2, 3
+blocks = pytest.mark.parametrize("n", [100, 1023, 1024, 1025, 20_000])  # of 1024 samples each
 
 
-@pytest.fixture(params=[None, 7, SAMPLES], ids=["one-block", "many-blocks", "exactly-one-block"])
-def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param is not None:
-        monkeypatch.setattr(cpu, "BLOCK_SAMPLES", request.param, raising=False)
-
-
-def samples(dtype: Any, n: int = SAMPLES, offset: float = 0.0, m: int = M) -> np.ndarray:
+def samples(dtype: Any, n: int = 1500, offset: float = 0.0, m: int = M) -> np.ndarray:
     return (np.random.default_rng(0).laplace(size=(m, n)) + offset).astype(dtype)
 
 
@@ -32,11 +27,11 @@ def roundings(dtype: Any, count: float) -> float:
 # ---- passes over the samples
 
 
-@pytest.mark.usefixtures("blocks")
+@blocks
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("offset", [0.0, -300.0])
-def test_moments_are_their_twin_in_float64(offset: float, dtype: Any) -> None:
-    x = samples(dtype, offset=offset)
+def test_moments_are_their_twin_in_float64(offset: float, dtype: Any, n: int) -> None:
+    x = samples(dtype, n, offset)
     kept = x.copy()
     mean, covariance = cpu.moments(x)
     want_mean, want_covariance = reference.moments(x)
@@ -65,12 +60,12 @@ def test_moments_of_few_samples(n: int) -> None:
     np.testing.assert_allclose(covariance, want_covariance, atol=1e-15)
 
 
-@pytest.mark.usefixtures("blocks")
+@blocks
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("rows", [1, N, M])
 @pytest.mark.parametrize("name", reference.PENALTIES)
-def test_ica_pass_is_its_twin_in_float64(name: str, rows: int, dtype: Any) -> None:
-    x, mean = samples(dtype), np.array([0.5, -0.25, 0.125])
+def test_ica_pass_is_its_twin_in_float64(name: str, rows: int, dtype: Any, n: int) -> None:
+    x, mean = samples(dtype, n), np.array([0.5, -0.25, 0.125])
     W = np.random.default_rng(1).standard_normal((rows, M))
     kept = x.copy(), W.copy(), mean.copy()
     gots = cpu.ica_pass(x, W, mean, name)
@@ -81,6 +76,15 @@ def test_ica_pass_is_its_twin_in_float64(name: str, rows: int, dtype: Any) -> No
         assert np.abs(got - want).max() <= roundings(dtype, 100) * np.abs(want).max()
     for now, before in zip((x, W, mean), kept, strict=True):
         np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_passes_take_what_is_not_contiguous(dtype: Any) -> None:
+    x, W, mean = samples(dtype, 6000), np.eye(M)[:N], np.zeros(M)
+    for view in (np.asfortranarray(x), x[:, ::2], x[::-1]):
+        np.testing.assert_allclose(cpu.moments(view)[1], reference.moments(view)[1], rtol=1e-10, atol=1e-12)
+        for got, want in zip(cpu.ica_pass(view, W, mean, "exp"), reference.ica_pass(view, W, mean, "exp"), strict=True):
+            assert np.abs(got - want).max() <= roundings(dtype, 100) * np.abs(want).max()
 
 
 @pytest.mark.parametrize("name", reference.PENALTIES)

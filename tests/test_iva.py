@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import RATE, convolutive, images, interference_db, room, voices
+from signals_for_tests import RATE, complex_normal, convolutive, images, interference_db, room, voices
 
 import bss
 from bss.kernels import cpu
 from bss.solvers import updates
-from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical
+from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical, floored
 from bss.solvers.mm import background, first_demixing, majorise_minimise
 
 COMPLEX = [np.complex64, np.complex128]
@@ -103,6 +103,16 @@ def test_the_loss_is_the_paper_s(n_mics: int, n_sources: int, contrast: str, upd
     assert 0 <= result.loss[-1] - paper_s_loss(contrast, X / level, result.demixing * level) < 1e-4
 
 
+@pytest.mark.parametrize("gain", [1e-3, 1e3])
+def test_a_start_begins_at_sources_of_level_one(gain: float) -> None:
+    X, _ = convolutive(3, 2, np.complex128)
+    start = gain * bss.auxiva(X, n_sources=2, n_iter=3).demixing
+    level = np.sqrt(np.mean(np.abs(X) ** 2))
+    first = start * level / np.sqrt(np.mean(np.abs(start @ X) ** 2))
+    result = bss.auxiva(X, n_sources=2, n_iter=1, start=start)
+    assert result.loss[0] == pytest.approx(paper_s_loss("laplace", X / level, first), rel=1e-9)
+
+
 def test_ilrma_s_loss_is_the_paper_s() -> None:
     X, _ = convolutive(2, 2, np.complex128)
     X /= np.sqrt(np.mean(np.abs(X) ** 2))
@@ -158,10 +168,9 @@ def test_overiva_is_auxiva_with_fewer_sources_and_auxiva_of_all_is_determined(up
 
 def test_more_microphones_help_against_noise() -> None:
     talkers, A = convolutive(4, 2, np.complex128, n_frames=1000)
-    noises, N = convolutive(4, 4, np.complex128, seed=5, n_frames=1000)
-    N[:, :, 2:] = 0  # two of them
-    X = talkers + 0.3 * N @ np.linalg.solve(convolutive(4, 4, np.complex128, seed=5)[1], noises)
-    mixing = np.concatenate([A[:, :, :2], 0.3 * N[:, :, :2]], 2)
+    fans = 0.3 * complex_normal(np.random.default_rng(5), 33, 4, 2)  # two steady noises from somewhere
+    X = talkers + fans @ complex_normal(np.random.default_rng(6), 33, 2, 1000)
+    mixing = np.concatenate([A[:, :, :2], fans], 2)
     over = interference_db(bss.overiva(X, n_sources=2).demixing @ mixing)
     few = interference_db(bss.auxiva(X[:, :2]).demixing @ mixing[:, :2])
     assert over < few - 5
@@ -218,6 +227,24 @@ def test_a_contrast_of_one_s_own_plugs_in() -> None:
         result = bss.auxiva(X, contrast=Robust(), update=update, tol=0)
         assert np.diff(result.loss).max() < 1e-9
         assert interference_db(result.demixing @ A) < -24
+
+
+@pytest.mark.parametrize("contrast", [Laplace(), Gauss()], ids=["laplace", "gauss"])
+def test_weights_are_the_slope_of_the_penalty(contrast: Spherical) -> None:
+    def G(r: np.ndarray) -> np.ndarray:
+        return contrast.penalty(r, 33) + contrast.weights(r, 33) * r**2
+
+    r, h = np.geomspace(0.1, 10, 40)[None], 1e-6
+    np.testing.assert_allclose((G(r + h) - G(r - h)) / (2 * h) / (2 * r), contrast.weights(r, 33), rtol=1e-6)
+    assert np.all(np.diff(contrast.weights(r, 33)) < 0)  # as a majoriser needs: G is concave in r^2
+
+
+def test_silent_frames_and_sources_have_weights_to_calculate_with() -> None:
+    r = np.array([[0.0, 1.0, 2.0, 5.0], [0.0, 0.0, 0.0, 0.0], [1e-30, 2e-30, 0.0, 1e-30]])
+    for contrast in (Laplace(), Gauss()):
+        for weights in (contrast.weights(floored(r), 33), contrast.weights(floored(r[:2].astype(np.float32)), 33)):
+            assert np.isfinite(weights).all()
+            assert np.all(weights.max(1) <= 1e8 * weights.min(1))
 
 
 @pytest.mark.parametrize("n_components", [1, 4])

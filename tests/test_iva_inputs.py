@@ -104,11 +104,11 @@ def test_a_warm_start_begins_near_its_end(X: np.ndarray, A: np.ndarray, update: 
 
 
 @every_method
-@pytest.mark.parametrize("gain", [1e-12, 1e-6, 1e6])
+@pytest.mark.parametrize("gain", [1e-60, 1e-6, 1e6, 1e60])
 def test_the_scale_of_a_start_does_not_matter(gain: float, method: str) -> None:
     start = bss.auxiva(X2, n_iter=3).demixing
     here = METHODS[method](X2, start=start, n_iter=5)
-    there = METHODS[method](X2, start=(gain * start).astype(np.complex64), n_iter=5)
+    there = METHODS[method](X2, start=gain * start.astype(complex), n_iter=5)
     np.testing.assert_allclose(there.loss, here.loss, rtol=1e-4)
     listed = METHODS[method](X2, start=start.tolist(), n_iter=5)
     np.testing.assert_allclose(listed.loss, here.loss, rtol=1e-4)
@@ -208,6 +208,26 @@ def test_what_is_not_finite_is_an_error_and_no_result(value: float, update: str,
     with pytest.raises(SolverError, match="diverged") as caught:
         bss.auxiva(X2, contrast=Broken(value), update=update, n_iter=n_iter)
     assert caught.value.hint
+
+
+@dataclass(frozen=True)
+class Careless(Spherical):
+    """A contrast whose weights have nothing to do with its penalty: they make the outputs louder, which it does not like."""
+
+    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return np.full_like(r, 1e-6)
+
+    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+        return r
+
+
+@pytest.mark.parametrize("tol", [0, 1e-6])
+def test_a_loss_that_rises_is_no_convergence(tol: float) -> None:
+    result = bss.auxiva(X2, contrast=Careless(), n_iter=2, tol=tol)
+    assert result.loss[1] > result.loss[0]
+    assert not result.converged
+    assert "the loss rose" in result.message
+    assert "bss check" in result.message
 
 
 # ---- refusals

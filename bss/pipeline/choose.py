@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.errors import BssError, InputError, UsageError, check_choice
+from bss.errors import InputError, SolverError, check_choice
 from bss.signals import delays
 from bss.signals.delays import Delays
 from bss.signals.stft import Stft
@@ -15,10 +15,16 @@ from bss.solvers.ica import fastica
 
 METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma")
 INSTANTANEOUS = ("fastica", "infomax")
-TRIAL_SECONDS = 20.0
+TRIAL_SECONDS, TRIAL_FRAME_SECONDS = 20.0, 0.064
 # Residual coherence after a trial of ICA: at most 0.04 of delay-free mixtures (2 to 4 talkers, 2 to 10 s, noise 15 dB under
 # them), at least 0.16 of rooms with 0.15 to 0.6 s of reverberation and 1 to 50 cm between microphones; see docs/methods.md.
 DELAY_FREE = 0.08
+# Where everybody has a microphone of their own, little of the others is heard, and so little coherence is left: there it
+# must be what chance gives. Delay-free mixtures stay below 1.9 times that; of own microphones with the others 20 dB under
+# their talker, most are above 3.
+DELAYED = 2.0
+HEARD = 1e-8  # of the power of the loudest bin, squared: in bins below there is nothing but rounding
+SHIFTS = 12
 FRAME_SECONDS = 0.256
 FEWEST_FRAMES = 60
 
@@ -72,17 +78,19 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
     """
     check_choice("method", method, METHODS)
     part = _middle(x, rate)
-    evidence: dict[str, Any] = {}
-    coherence = residual_coherence(part, rate, n_sources)
+    Y = _trial(part, rate, n_sources)
+    coherence, delayed = (None, None) if Y is None else (residual_coherence(Y), delayed_coherence(Y))
     apart = delays.measure(part, rate)
     evidence = {
         "residual_coherence": None if coherence is None else round(coherence, 4),
         "delay_free_below": DELAY_FREE,
+        "delayed_coherence": None if delayed is None else round(delayed, 2),
+        "delayed_from": DELAYED,
         "largest_delay_ms": round(1e3 * apart.largest, 3),
         "trial_seconds": round(part.shape[1] / rate, 3),
     }
-    delay_free = coherence is not None and coherence < DELAY_FREE
-    finding = _finding(coherence, apart)
+    delay_free = coherence is not None and coherence < DELAY_FREE and (delayed is None or delayed < DELAYED)
+    finding = _finding(delay_free, coherence, delayed, apart)
     if method == "auto":
         if delay_free:
             return Choice("fastica", 0, 0, f"FastICA, because {finding}", (), evidence)
@@ -97,12 +105,14 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
     return Choice(method, n_fft, hop, f"{method} with windows of {1e3 * n_fft / rate:.0f} ms, as asked", warned, evidence)
 
 
-def _finding(coherence: float | None, apart: Delays) -> str:
+def _finding(delay_free: bool, coherence: float | None, delayed: float | None, apart: Delays) -> str:
     if coherence is None:
         return "plain ICA finds nothing to separate"
-    if coherence < DELAY_FREE:
+    if delay_free:
         return f"the mixing is free of delays (ICA leaves a coherence of {coherence:.3f} between its outputs)"
     late = f"sound reaches the microphones up to {1e3 * apart.largest:.2f} ms apart" if apart.largest > 0 else "there is echo"
+    if coherence < DELAY_FREE:
+        return f"{late}, and the outputs of plain ICA still share delayed sound ({delayed:.1f} times what chance gives)"
     return f"{late}, and plain ICA leaves a coherence of {coherence:.2f} between its outputs"
 
 
@@ -117,28 +127,60 @@ def _middle(x: np.ndarray, rate: int) -> np.ndarray:
     return x[:, start : start + length]
 
 
-def residual_coherence(x: np.ndarray, rate: int, n_sources: int | None = None) -> float | None:
-    """How alike the outputs of a trial of FastICA still are, bin by bin: 0 for independent, 1 for filtered copies.
-
-    Delay-free mixtures come apart; in a room every output still holds filtered versions of every talker, and these are
-    coherent in each frequency bin. None when a trial finds fewer than two sources.
-    """
+def _trial(x: np.ndarray, rate: int, n_sources: int | None) -> np.ndarray | None:
+    """(F, N, T) spectra of what FastICA makes of x; None when it finds fewer than two sources."""
     try:
         y = fastica(x, n_sources=n_sources if n_sources and n_sources > 1 else None, n_iter=100, tol=1e-5).sources
-    except BssError as error:
-        if isinstance(error, (InputError, UsageError)):
-            raise
+    except SolverError:
         return None
     if len(y) < 2:
         return None
-    size = 1 << max(4, round(np.log2(0.064 * rate)))
-    Y = Stft(size, size // 2).forward(y - y.mean(1, keepdims=True))
-    S = Y @ Y.conj().swapaxes(1, 2)  # (F, N, N)
-    P = np.diagonal(S, axis1=1, axis2=2).real
-    cross = np.sum(np.abs(S) ** 2, axis=0)
-    own = np.einsum("fi,fj->ij", P, P)
-    pairs = np.triu_indices(len(y), 1)
-    return float(np.mean(cross[pairs] / own[pairs]))
+    size = 1 << max(4, round(np.log2(TRIAL_FRAME_SECONDS * rate)))
+    return Stft(size, size // 2).forward(y - y.mean(1, keepdims=True))
+
+
+def residual_coherence(Y: np.ndarray) -> float:
+    """How alike the outputs Y (F, N, T) of ICA still are, bin by bin: 0 for independent, 1 for filtered copies.
+
+    Delay-free mixtures come apart; in a room every output still holds filtered versions of every talker, and these are
+    coherent in each frequency bin.
+    """
+    S, power = _cross(Y, Y)
+    pairs = np.triu_indices(Y.shape[1], 1)
+    return float(np.mean((np.sum(np.abs(S) ** 2, axis=0) / np.sum(power, axis=0))[pairs]))
+
+
+def delayed_coherence(Y: np.ndarray) -> float | None:
+    """What the outputs Y (F, N, T) of ICA share with a delay, relative to what chance gives: about 1 for a mixing desk.
+
+    Mixing without delays, whatever its matrix, leaves nothing in the imaginary part of the coherency of independent
+    sources. What chance leaves there, more in a short recording than in a long one, shows when an output is shifted in
+    time until nothing can be common. None where the recording is too short for that.
+
+    References
+    ----------
+    G. Nolte et al., "Identifying true brain interaction from EEG data using the imaginary part of coherency", Clinical
+    Neurophysiology 115(10), 2004.
+    """
+    T = Y.shape[2]
+    if T < 2 * SHIFTS:  # frames overlap by half: one frame is no shift
+        return None
+    chance = np.mean([_imaginary(Y, np.roll(Y, k * T // SHIFTS, axis=2)) for k in range(1, SHIFTS)], axis=0)
+    pairs = np.triu_indices(Y.shape[1], 1)
+    return float(np.mean(_imaginary(Y, Y)[pairs]) / np.mean(chance[pairs]))
+
+
+def _imaginary(Y: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """(N, N) square of the imaginary part of the coherency of outputs Y and Z (F, N, T), mean over the bins with sound."""
+    S, power = _cross(Y, Z)
+    heard = power > HEARD * power.max(0)
+    return np.asarray(np.sum(np.where(heard, S.imag, 0) ** 2 / np.where(heard, power, 1), axis=0) / heard.sum(0))
+
+
+def _cross(Y: np.ndarray, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F, N, N) cross-spectra of Y and Z (F, N, T), and the product of their powers."""
+    own = [np.einsum("fnt,fnt->fn", A, A.conj()).real for A in (Y, Z)]
+    return Y @ Z.conj().swapaxes(1, 2), own[0][:, :, None] * own[1][:, None, :]
 
 
 def window(n: int, rate: int) -> tuple[int, int]:

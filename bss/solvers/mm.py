@@ -90,9 +90,13 @@ def _finish(X: np.ndarray, W: np.ndarray, losses: list[float], tol: float) -> Se
     W = W.astype(X.dtype)
     if not np.isfinite(W).all():
         raise SolverError("the separation diverged", "its demixing is not finite", "`bss check` on the recording")
-    converged = tol > 0 and len(losses) > 1 and losses[-2] - losses[-1] < tol
+    fall = losses[-2] - losses[-1] if len(losses) > 1 else np.inf
+    rose = -fall > max(tol, numbers.floor(np.float32, abs(losses[-1])))  # by more than roundings, at any precision
+    converged = bool(tol > 0 and fall < tol and not rose)
     message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
-    if tol > 0 and not converged:
+    if rose:
+        message += "; the loss rose: try `bss check` on the recording, or double precision"
+    elif tol > 0 and not converged:
         message += f"; the loss still fell by more than tol={tol:g}: try a larger n_iter"
     return Separation(W, X, np.asarray(losses), len(losses), converged, message)
 
