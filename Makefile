@@ -63,6 +63,7 @@ format: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/import_cost.py
+	$(BIN)/python benchmarks/run.py -o build/benchmarks.md
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/mkdocs build --strict

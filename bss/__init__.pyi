@@ -8,8 +8,13 @@ from .signals.stft import Stft as Stft
 from .solvers.ica import fastica as fastica
 from .solvers.infomax import infomax as infomax
 from .solvers.iva import auxiva as auxiva, ilrma as ilrma, overiva as overiva
+from .solvers.mnmf import fastmnmf as fastmnmf
+from .solvers.jade import jade as jade
+from .solvers.picard import picard_o as picard_o
 from .solvers.result import Separation as Separation
 from .solvers.scaling import minimal_distortion as minimal_distortion, projection_back as projection_back
+from .solvers.tiss import JointSeparation as JointSeparation, tiss as tiss
 from .solvers.whitening import Whitening as Whitening, whiten as whiten
+from .solvers.wpe import Dereverberated as Dereverberated, wpe as wpe
 
 __version__: str

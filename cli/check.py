@@ -9,11 +9,12 @@ import click
 
 from bss.errors import InputError
 
-from .common import Output, command
+from .common import Output, command, say_if_cold
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bss.pipeline.choose import Choice
     from bss.pipeline.preflight import Preflight
     from bss.signals.audio import Recording
 
@@ -26,7 +27,8 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
     """Look at ONE recording, made by several microphones, and say whether it can be separated. Changes nothing.
 
     FILES are the microphones of one recording: a file each, one file of many channels, or a mixture; folders and
-    wildcards are expanded; - reads a WAV from stdin. Silent, copied, broken, clipped and faint channels are named.
+    wildcards are expanded; - reads a WAV from stdin. Silent, copied, broken, clipped and faint channels are named, and
+    the method that suits the delays between the microphones.
     Ends with exit code 0 if `bss unmix` can separate what is usable, and with 3 if not.
 
     \b
@@ -35,25 +37,27 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
       bss check meeting.wav --start 60 --end 180
       bss check anna.wav ben.wav carla.wav --json > check.json
     """
-    from bss.pipeline.preflight import preflight, require_two
+    from bss.pipeline.preflight import preflight
+    from bss.pipeline.unmix import decide
     from bss.signals.audio import load
     from bss.signals.paths import expand
 
     recording = load(expand(files), start=start, end=end)
     names = [f"mic {k + 1} ({channel.name})" for k, channel in enumerate(recording.channels)]
     look = preflight(recording.x, recording.rate, names)
-    _print(out, recording, look)
-    document = _document(recording, look)
+    say_if_cold(out)
     try:
-        require_two(look)
+        choice = decide(look, recording.x, recording.rate).choice
     except InputError as error:  # the table and the document are complete all the same, and say so
+        _print(out, recording, look, None)
         failure = {"what": error.what, "why": error.why, "try": error.hint, "exit_code": error.exit_code}
-        out.emit({**document, "separable": False, "error": failure})
+        out.emit({**_document(recording, look, None), "separable": False, "error": failure})
         raise
-    out.emit({**document, "separable": True})
+    _print(out, recording, look, choice)
+    out.emit({**_document(recording, look, choice), "separable": True})
 
 
-def _document(recording: Recording, look: Preflight) -> dict[str, Any]:
+def _document(recording: Recording, look: Preflight, choice: Choice | None) -> dict[str, Any]:
     n = recording.x.shape[1]
     channels = [
         {
@@ -77,6 +81,9 @@ def _document(recording: Recording, look: Preflight) -> dict[str, Any]:
         "channels": channels,
         "usable": [k + 1 for k in look.usable],
         "findings": [_finding(entry) for entry in look.to_list()],
+        "method": choice and choice.method,
+        "reason": choice and choice.reason,
+        "evidence": choice and choice.evidence,
     }
 
 
@@ -99,7 +106,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _print(out: Output, recording: Recording, look: Preflight) -> None:
+def _print(out: Output, recording: Recording, look: Preflight, choice: Choice | None) -> None:
     """The table of channels, the facts about the recording, then a line for each repair and finding."""
     if out.as_json:
         return
@@ -110,19 +117,23 @@ def _print(out: Output, recording: Recording, look: Preflight) -> None:
     if not fold:  # what is piped is read by programs too: a line stays a line
         console.width = 10_000
     console.print(_channel_table(recording, look))
-    for label, text in (*_facts(recording, look), *_notes(recording, look)):
+    for label, text in (*_facts(recording, look, choice), *_notes(recording, look)):
         console.print(Text(f"{label:<10}{_printable(text)}"), soft_wrap=not fold)
 
 
-def _facts(recording: Recording, look: Preflight) -> list[tuple[str, str]]:
+def _facts(recording: Recording, look: Preflight, choice: Choice | None) -> list[tuple[str, str]]:
     """What is true of the recording as a whole: a label and a text each."""
     n, m = recording.x.shape[1], len(recording.channels)
-    return [
+    facts = [
         ("rate", f"{recording.rate} Hz"),
         ("length", f"{n / recording.rate:.3f} s ({n} samples)"),
         ("format", f"{recording.format} {recording.subtype}"),
         ("usable", f"{len(look.usable)} of {m} {'channel' if m == 1 else 'channels'}"),
     ]
+    if choice is None:
+        return facts
+    late = "none" if choice.delay_free else f"up to {choice.evidence['largest_delay_ms']:.2f} ms between the microphones"
+    return [*facts, ("delays", late), ("method", choice.reason)]
 
 
 def _notes(recording: Recording, look: Preflight) -> list[tuple[str, str]]:

@@ -5,22 +5,23 @@ Data go to stdout, words to stderr. With `--json` stdout holds exactly one JSON 
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import functools
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bss.errors import BssError
+from bss.errors import BssError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -71,7 +72,7 @@ class Output:
         width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
         return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
-    @contextmanager
+    @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float], None]]:
         """A progress bar with the time left, on stderr, only on a terminal. Yields `update(fraction)`."""
         if self.quiet or not sys.stderr.isatty():
@@ -92,6 +93,60 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def say_if_cold(out: Output) -> None:
+    """Say why the first solve on a machine takes long."""
+    from bss.kernels import cpu
+
+    if cpu.is_cold():
+        out.say("compiling the kernels for this machine, once: some ten seconds")
+
+
+class OneOf(click.ParamType):
+    """A choice that suggests the closest name."""
+
+    name = "choice"
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.choices = tuple(choices)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(self.choices)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.choices:
+            return value
+        option = param.opts[0] if param else "the option"
+        close = difflib.get_close_matches(str(value), self.choices, n=1)
+        hint = (f"did you mean {close[0]}? " if close else "") + "one of " + ", ".join(self.choices)
+        raise UsageError(f"{option} {value} is not known", hint=hint)
+
+
+def answered(main: Callable[..., Any], words: list[str], help_at: str) -> int:
+    """Run a click group on the words of a command line; what is wrong with them is said as every other error is."""
+    out = Output(as_json="--json" in words, debug="--debug" in words)
+    try:
+        code = main(args=list(words), standalone_mode=False)
+    except BssError as error:  # from the conversion of an option
+        return _failed(out, error, error.what, error.why, error.hint, error.exit_code)
+    except click.ClickException as error:
+        return _failed(out, error, *_put(error, help_at), error.exit_code)
+    except click.Abort as error:
+        return _failed(out, error, "interrupted", "", "", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _put(error: click.ClickException, help_at: str) -> tuple[str, str, str]:
+    """What click has to say: what, why, what to try."""
+    hint = f"{help_at} --help"
+    if isinstance(error, click.NoSuchOption):
+        close = f"did you mean {' or '.join(sorted(error.possibilities))}? " if error.possibilities else ""
+        return f"there is no option {error.option_name}", "", close + hint
+    text = error.format_message().removesuffix(".")
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter) and error.param is not None:
+        text = f"{error.param.opts[0]}: {error.message.removesuffix('.')}"
+    return text[0].lower() + text[1:], "", hint
 
 
 def command(name: str) -> Callable[[F], click.Command]:
@@ -126,6 +181,13 @@ def _guarded(out: Output, work: Callable[[], Any]) -> int:
         return _failed(out, error, "interrupted", "", "", 130)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
+    except BrokenPipeError:  # `| head` has read enough; the flush at the end of the program must not complain either
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(out, error, f"{place}{error.strerror or error}", "the system refused it", "", 3)
     except MemoryError as error:
         return _failed(out, error, "not enough memory", str(error), "a shorter part with --start and --end", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: said and turned into exit code 1

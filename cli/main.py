@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import io
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from bss import __version__
+
+from .common import answered
 
 COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
@@ -20,6 +26,19 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """A group whose commands are `bss_cli.<name>.<name>`, imported on use."""
+
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
+        standalone_mode: bool = True, **extra: Any,
+    ) -> Any:  # fmt: skip
+        """What is wrong with the words of a command line is said, and answered with --json, as every other error is."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        help_at = f"bss {words[0]}" if words[0] in COMMANDS else "bss"
+        sys.exit(
+            answered(functools.partial(super().main, prog_name=prog_name, complete_var=complete_var, **extra), words, help_at)
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -63,4 +82,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     return cli.main(args=argv, prog_name="bss")

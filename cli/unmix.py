@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import Output, command
+from .common import OneOf, Output, command, say_if_cold
 
 if TYPE_CHECKING:
     from bss.pipeline.result import Unmixed
@@ -24,15 +24,15 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "F
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default=None, help="Folder for the tracks, or - for one WAV on stdout [separated/NAME].")
 @click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto: one per usable microphone.")
-@click.option("--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How to separate.")
+@click.option("--method", type=OneOf(METHODS), default="auto", show_default=True, help="How to separate.")
 @click.option(
     "--reference-mic", type=click.IntRange(1), default=1, show_default=True, help="Levels are those at this microphone."
 )
 @click.option("--per-mic", is_flag=True, help="Everyone has a microphone: one track per microphone, named after it.")
 @click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds.")
 @click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds.")
-@click.option("--subtype", type=click.Choice(("same", *SUBTYPES)), default="same", show_default=True, help="Of the tracks.")
-@click.option("--clip", type=click.Choice(("common", "keep")), default="common", show_default=True,
+@click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Of the tracks.")
+@click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
               help="Against clipping: one gain for all tracks, or keep the levels and write float.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same input and seed, same tracks.")
 @click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
@@ -56,6 +56,8 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
 
     if output == "-" and out.as_json:
         raise UsageError("-o - and --json both want stdout", hint="a folder for the tracks, or no --json")
+    if output == "":
+        raise UsageError("-o was given an empty name", hint="look at the variable or quotes it came from")
     n_sources = _sources(options["sources"])
     clock = time.perf_counter()
     paths = expand(files)
@@ -88,10 +90,9 @@ def _sources(text: str) -> int | None:
 
 
 def _threads(out: Output, count: int | None) -> Any:
-    from bss.kernels import cpu, threads
+    from bss.kernels import threads
 
-    if cpu.is_cold():
-        out.say("compiling the kernels for this machine, once: some ten seconds")
+    say_if_cold(out)
     return threads.limited(count)
 
 
@@ -114,7 +115,7 @@ def _say(out: Output, recording: Recording, found: Plan, options: dict[str, Any]
     for warning in found.warnings:
         out.warn(warning)
     seconds = recording.x.shape[1] / recording.rate
-    mics = f"{len(found.look.usable)} microphones, {seconds:.1f} s at {recording.rate} Hz"
+    mics = f"{len(found.used)} microphones, {seconds:.1f} s at {recording.rate} Hz"
     guess = "" if options["sources"] != "auto" else " (one per microphone; --sources if there were fewer)"
     out.say(f"{mics}: {found.n_sources} talkers{guess}")
     out.say(f"method: {found.choice.reason}")
@@ -129,7 +130,7 @@ def _plan_document(recording: Recording, found: Plan, names: tuple[str, ...]) ->
         "evidence": found.choice.evidence,
         "n_sources": found.n_sources,
         "channels": list(names),
-        "used": [names[k] for k in found.look.usable],
+        "used": [names[k] for k in found.used],
         "repairs": list(recording.repairs),
         "warnings": list(found.warnings),
         "memory_bytes": memory_estimate(found, recording.x.shape[1]),
@@ -141,7 +142,7 @@ def _track_names(recording: Recording, found: Plan, per_mic: bool) -> tuple[str,
     if not per_mic:
         return tuple(f"source{k + 1}" for k in range(found.n_sources))
     names: list[str] = []
-    used = [recording.channels[k] for k in found.look.usable]
+    used = [recording.channels[k] for k in found.used]
     for channel in used:
         stem = Path(channel.file).stem if channel.file != "-" else "stdin"
         alone = sum(c.file == channel.file for c in recording.channels) == 1
@@ -185,7 +186,7 @@ def _to_folder(
 ) -> None:  # fmt: skip
     from bss.signals.writing import output_folder
 
-    residual = not options["per_mic"] and found.n_sources < len(found.look.usable)
+    residual = not options["per_mic"] and found.n_sources < len(found.used)
     files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if residual else []), "result.json"]
     needed = 4 * recording.x.shape[1] * len(files)
     with output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=_files(recording)) as place:

@@ -7,6 +7,7 @@ twin returns. Letters as everywhere: X (F, M, T), Y (F, N, T), W (F, N, M), phi 
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 
 def demix(W: np.ndarray, X: np.ndarray) -> np.ndarray:
@@ -49,6 +50,46 @@ def ip(X: np.ndarray, W: np.ndarray, phi: np.ndarray, n: int) -> np.ndarray:
     for f in range(len(W)):
         w = np.linalg.inv(W[f] @ V[f])[:, n]
         W[f, n] = (w / np.sqrt((w.conj() @ V[f] @ w).real)).conj()
+    return W
+
+
+def head(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Columns h_1, h_2 orthogonal under both s and t, that with less of s beside t first: generalised eigenvectors."""
+    return np.asarray(scipy.linalg.eigh(s, t)[1])
+
+
+def ip2(X: np.ndarray, W: np.ndarray, phi: np.ndarray, n: int, k: int) -> np.ndarray:
+    """New W: rows n and k by P_j = (W V_j)^-1 [e_n e_k], h = head(P_k^H V_k P_k, P_n^H V_n P_n).
+
+    Scheibler (2021), section 3. Of the two orders this is the one of the larger determinant, as P^H V P is inverse to a power.
+    """
+    W = _complex(W).copy()
+    Vn, Vk = weighted_covariance(X, phi[n]), weighted_covariance(X, phi[k])
+    for f in range(len(W)):
+        P = [np.linalg.inv(W[f] @ V[f])[:, [n, k]] for V in (Vn, Vk)]
+        h = head(P[1].conj().T @ Vk[f] @ P[1], P[0].conj().T @ Vn[f] @ P[0])
+        for row, V, Pj, hj in ((n, Vn[f], P[0], h[:, 0]), (k, Vk[f], P[1], h[:, 1])):
+            w = Pj @ hj
+            W[f, row] = (w / np.sqrt((w.conj() @ V @ w).real)).conj()
+    return W
+
+
+def iss2(X: np.ndarray, W: np.ndarray, phi: np.ndarray, n: int, k: int) -> np.ndarray:
+    """New W: other rows i lose their least-squares part in y_n and y_k under phi_i; rows n and k are the best two in their span.
+
+    Ikeshita and Nakatani (2022).
+    """
+    W = _complex(W).copy()
+    V = [weighted_covariance(X, phi[i]) for i in range(len(phi))]
+    for f in range(len(W)):
+        pair = W[f, [n, k]].copy()
+        for i in range(len(phi)):
+            if i not in (n, k):
+                W[f, i] -= (W[f, i] @ V[i][f] @ pair.conj().T) @ np.linalg.inv(pair @ V[i][f] @ pair.conj().T) @ pair
+        h = head(pair @ V[n][f] @ pair.conj().T, pair @ V[k][f] @ pair.conj().T)
+        for row, v, hj in ((n, V[n][f], h[:, 0]), (k, V[k][f], h[:, 1])):
+            w = pair.conj().T @ hj
+            W[f, row] = (w / np.sqrt((w.conj() @ v @ w).real)).conj()
     return W
 
 

@@ -64,12 +64,16 @@ def test_good_recording(tmp_path: Path) -> None:
         assert float(line[4]) == pytest.approx(20 * np.log10(np.abs(channel).max()), abs=0.06)
         assert float(line[5]) == pytest.approx(20 * np.log10(channel.std()), abs=0.06)
         assert line[6:] == ["yes"]
-    assert lines[4:] == [
+    assert lines[4:8] == [
         ["rate", "16000", "Hz"],
         ["length", "2.000", "s", "(32000", "samples)"],
         ["format", "WAV", "PCM_24"],
         ["usable", "3", "of", "3", "channels"],
     ]
+    assert [line[0] for line in lines[8:]] == ["delays", "method"]
+    assert lines[8][1:3] == ["up", "to"]  # the channels of this recording are delayed by up to 30 samples
+    assert 0 < float(lines[8][3]) <= 1e3 * 30 / RATE
+    assert lines[9][1] == "ILRMA"
 
 
 def test_good_recording_as_json(tmp_path: Path) -> None:
@@ -89,6 +93,28 @@ def test_good_recording_as_json(tmp_path: Path) -> None:
     assert all(c["usable"] for c in found["channels"])
     assert (found["usable"], found["findings"], found["repairs"], found["separable"]) == ([1, 2, 3], [], [], True)
     assert "error" not in found
+    assert found["method"] == "ilrma"
+    assert found["reason"].startswith("ILRMA with windows of ")
+    assert found["evidence"]["largest_delay_ms"] > 0
+    assert found["evidence"]["delayed_coherence_over_chance"] > found["evidence"]["delay_free_below"]
+
+
+def test_a_mixing_desk_has_no_delays(tmp_path: Path) -> None:
+    sources = np.random.default_rng(0).laplace(0, 0.03, (2, 3 * RATE))
+    path = write(tmp_path / "desk.wav", np.array([[1.0, 0.5], [0.4, 1.0]]) @ sources)
+    result = run(path)
+    assert "delays    none" in result.stdout.splitlines()
+    assert "method    FastICA, because the mixing is free of delays" in result.stdout
+    assert document(path)[0]["method"] == "fastica"
+
+
+def test_too_short_to_separate_is_said_as_unmix_says_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "short.wav", recording()[:, :800])
+    found, result = document(path)
+    assert result.exit_code == 3
+    assert found["usable"] == [1, 2, 3]
+    assert (found["separable"], found["method"], found["reason"]) == (False, None, None)
+    assert "the recording holds 800 samples" in found["error"]["what"]
 
 
 def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
@@ -219,7 +245,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
     result = run(name)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[1].startswith(f"mic 1 = {name}[1]  ")
-    assert len(result.stdout.splitlines()) == 7
+    assert len(result.stdout.splitlines()) == 9
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
@@ -231,7 +257,7 @@ def test_name_with_a_line_break_stays_on_its_line(tmp_path: Path, monkeypatch: p
     lines = run("a\nb\tc\x1b[31m.wav").stdout.splitlines()
     assert lines[1].startswith("mic 1 = a?b?c?[31m.wav[1]  ")
     assert lines[-1].startswith("left out  mic 3 (a?b?c?[31m.wav[3]) is digital silence")
-    assert len(lines) == 9
+    assert len(lines) == 11
 
 
 def test_quiet_still_shows_what_was_asked_for(tmp_path: Path) -> None:

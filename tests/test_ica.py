@@ -19,7 +19,7 @@ Solver = Callable[..., bss.Separation]
 
 
 FASTICA = [(a, c) for a in ("symmetric", "deflation") for c in ("logcosh", "exp", "cube")]
-INFOMAX = [(s, e) for s in ("newton", "natural") for e in (True, False)]
+INFOMAX = [(s, e) for s in ("picard", "newton", "natural") for e in (True, False)]
 ALL: list[tuple[Solver, dict[str, Any]]] = [
     *((bss.fastica, {"algorithm": a, "contrast": c}) for a, c in FASTICA),
     *((bss.infomax, {"solver": s, "extended": e}) for s, e in INFOMAX),

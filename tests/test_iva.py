@@ -22,6 +22,8 @@ METHODS: dict[str, tuple[Callable[..., bss.Separation], dict[str, Any]]] = {
     "laplace": (bss.auxiva, {"contrast": "laplace"}),
     "gauss": (bss.auxiva, {"contrast": "gauss"}),
     "nmf": (bss.ilrma, {}),
+    "student-t": (bss.auxiva, {"contrast": "student-t"}),
+    "generalised-gauss": (bss.auxiva, {"contrast": "generalised-gauss"}),
 }
 every_method = pytest.mark.parametrize("method", METHODS)
 every_update = pytest.mark.parametrize("update", updates.NAMES)
@@ -101,6 +103,20 @@ def test_the_loss_is_the_paper_s(n_mics: int, n_sources: int, contrast: str, upd
     assert result.loss[0] == pytest.approx(paper_s_loss(contrast, X / level, first), rel=1e-9)
     assert result.converged  # so that one more iteration, which the demixing has had, lowers the loss by less than tol
     assert 0 <= result.loss[-1] - paper_s_loss(contrast, X / level, result.demixing * level) < 1e-4
+
+
+@pytest.mark.parametrize("contrast", ["laplace", "gauss"])
+def test_a_pause_counts_as_60_db_under_the_mean(contrast: str) -> None:
+    X, _ = convolutive(2, 2, np.complex128)
+    X[:, :, :30] = 0
+    X /= np.sqrt(np.mean(np.abs(X) ** 2))
+    F, _, T = X.shape
+    r = np.sqrt(np.sum(np.abs(X) ** 2, axis=0))
+    pause = 1e-3 * r.mean(1)  # r as it is adds phi r^2 to the loss, which is nothing here
+    sounding = 2 * r[:, 30:] if contrast == "laplace" else F * (1 + np.log(r[:, 30:] ** 2 / F))
+    silent = pause if contrast == "laplace" else F * np.log(pause**2 / F)
+    loss = bss.auxiva(X, contrast=contrast, n_iter=1).loss[0]
+    assert loss == pytest.approx((sounding.sum() + 30 * silent.sum()) / T / F, rel=1e-9)
 
 
 @pytest.mark.parametrize("gain", [1e-3, 1e3])

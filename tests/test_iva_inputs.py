@@ -13,7 +13,7 @@ from signals_for_tests import convolutive, interference_db
 import bss
 from bss.errors import BssError, InputError, SolverError, UsageError
 from bss.solvers import updates
-from bss.solvers.contrasts import Laplace, Nmf, Spherical
+from bss.solvers.contrasts import Nmf, Spherical
 
 COMPLEX = [np.complex64, np.complex128]
 METHODS: dict[str, Callable[..., bss.Separation]] = {
@@ -91,7 +91,7 @@ def test_the_layout_in_memory_does_not_matter() -> None:
 
 
 @every_method
-@every_update
+@pytest.mark.parametrize("update", ["ip", "iss"])  # a pair's best outputs depend on the weights alone: one step from anywhere
 @pytest.mark.parametrize(("X", "A"), [(X2, A2), (X3, A3)], ids=["square", "more microphones"])
 def test_a_warm_start_begins_near_its_end(X: np.ndarray, A: np.ndarray, update: str, method: str) -> None:
     options = {"n_sources": 2, "update": update}
@@ -131,19 +131,21 @@ def test_tol_stops_where_the_loss_falls_by_less(method: str) -> None:
     np.testing.assert_array_equal(early.loss, every.loss[: early.n_iter])
 
 
+def test_without_a_tolerance_there_is_no_convergence() -> None:
+    falls = -np.diff(bss.auxiva(X2, tol=0, n_iter=150).loss)
+    roundings = np.flatnonzero(falls < 0)
+    assert len(roundings) > 0  # at the end the loss goes up and down by its last digits
+    result = bss.auxiva(X2, tol=0, n_iter=int(roundings[0]) + 2)
+    assert not result.converged
+    assert result.message == f"stopped after {result.n_iter} iterations"
+
+
 @every_method
 def test_too_few_iterations_are_admitted(method: str) -> None:
     result = METHODS[method](X2, n_iter=3)
     assert (result.n_iter, result.converged) == (3, False)
     assert result.message.startswith("stopped after 3 iterations")
     assert "larger n_iter" in result.message
-
-
-def test_one_iteration_is_one_step() -> None:
-    result = bss.auxiva(X2, n_iter=1)
-    assert result.n_iter == 1
-    assert not result.converged
-    assert not np.allclose(result.demixing[:, 0, 1], 0)
 
 
 @every_method
@@ -295,8 +297,3 @@ def test_refusals(method: str, X: Any, options: dict[str, Any], error: type[BssE
 def test_refusals_of_their_own(call: Callable[[], Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         call()
-
-
-def test_contrasts_are_immutable_values() -> None:
-    assert Laplace() == Laplace()
-    assert Nmf(3) == Nmf(3) != Nmf(2)

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bss.kernels import samples, sweep, threads
+from bss.kernels import cumulants, samples, sweep, threads
+from bss.kernels.binwise import Binwise
+from bss.kernels.directions import Directions
 from bss.kernels.frames import UPDATES, Frames, LowRank
+from bss.kernels.fullrank import FullRank
+from bss.kernels.mixture import Angular
+from bss.kernels.past import Past
+from bss.kernels.prediction import prediction_filters, without_past
 
-__all__ = ["NONLINEARITIES", "UPDATES", "Frames", "LowRank", "covariance", "demix", "ica_pass", "is_cold", "moments"]
+__all__ = [
+    "NONLINEARITIES", "UPDATES", "Angular", "Binwise", "Directions", "Frames", "FullRank", "LowRank", "Past", "covariance",
+    "demix", "fourth_moments", "ica_pass", "is_cold", "moments", "prediction_filters", "without_past",
+]  # fmt: skip
 
 BLOCK_BYTES = 1 << 21  # one temporary: about an L2 cache
 NONLINEARITIES = {"logcosh": samples.LOGCOSH, "exp": samples.EXP, "cube": samples.CUBE}
@@ -77,6 +86,22 @@ def ica_pass(
     if kind == samples.EXP:
         total += padding  # G(0) = -1
     return cross.sum(0) / count, slope / count, total / count
+
+
+def fourth_moments(x: np.ndarray, K: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """E[z_i z_j z_k z_l] of z = K (x - mean), (R, R, R, R) float64, in one pass over x (M, n). K (R, M)."""
+    rank, n = len(K), x.shape[1]
+    first, second = np.triu_indices(rank)
+    pairs = len(first)
+    gram = np.zeros((threads.CHUNKS, pairs, pairs + cumulants.TILE - 1))
+    matrix, centre = np.ascontiguousarray(K, x.dtype), mean.astype(x.dtype)
+    threads.run(cumulants.fourth_sums, np.ascontiguousarray(x), matrix, centre, gram)
+    pair = np.zeros((rank, rank), np.intp)
+    pair[first, second] = pair[second, first] = np.arange(pairs)
+    # the kernel fills what is in order, i <= j <= k <= l: look every moment up there
+    a, b, c, d = np.sort(np.indices((rank,) * 4), axis=0)
+    moments: np.ndarray = gram.sum(0)[pair[a, b], pair[c, d]] / n
+    return moments
 
 
 def samples_read(n: int, stride: int) -> tuple[int, int]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from bss.kernels import lowrank, sweep, threads
+from bss.kernels.moves import IP, IP2, ISS, ISS2
 from bss.kernels.numbers import floor
-from bss.kernels.small import IP, ISS
 
 BLOCK_FRAMES = 512
 ROUND_FRAMES = 16  # floats of the widest vector
@@ -16,7 +16,7 @@ ROUND_FRAMES = 16  # floats of the widest vector
 # outputs, which need no cancellation to be small: so little will do, and an output that is not above it holds nothing but
 # roundings and keeps its row.
 LOAD = {4: 1e-12, 8: 1e-15}
-UPDATES = {"iss": ISS, "ip": IP}
+UPDATES = {"iss": ISS, "ip": IP, "iss2": ISS2, "ip2": IP2}
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.small import FAST, move
+from bss.kernels.moves import move
+from bss.kernels.small import FAST, INNER_FAST
 from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
 
 SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def lowest(B, H_mean, f, n, small):  # type: ignore[no-untyped-def]
     """The floor of the variances of source n in bin f: `small` of their mean, and never so little that 1 / R^2 overflows."""
     mean = 0.0
@@ -20,7 +21,7 @@ def lowest(B, H_mean, f, n, small):  # type: ignore[no-untyped-def]
     return B.dtype.type(small * mean + SILENCE)
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
     """R[t] = max(sum_k B[n, f, k] H[b, n, k, t], small)."""
     frames = R.shape[0]
@@ -36,7 +37,7 @@ def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
         R[t] = max(R[t], small)
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-untyped-def]
     """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016)."""
     floor = lowest(B, H_mean, f, n, small)
@@ -61,7 +62,7 @@ def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-
             B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), SILENCE)
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def log_sum(R, frames):  # type: ignore[no-untyped-def]
     """sum_t log R[t], a logarithm for every eight: eight variances of at least SILENCE have a product."""
     total = 0.0
@@ -78,7 +79,7 @@ def log_sum(R, frames):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def weights(Y, B, H, H_mean, f, n, frames, small, R, phi):  # type: ignore[no-untyped-def]
     """phi[b, n, t] = 1 / R; returns sum_t |y_n|^2 / R + log R over the frames that are not padding."""
     floor = lowest(B, H_mean, f, n, small)
@@ -97,7 +98,7 @@ def weights(Y, B, H, H_mean, f, n, frames, small, R, phi):  # type: ignore[no-un
     return loss
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def temporal_sums(Y, B, phi, f, above, below):  # type: ignore[no-untyped-def]
     """above[b, n, k, t] += B |y|^2 / R^2, below += B / R: what one bin adds to the step of the activations."""
     blocks, n_sources, components, frames = above.shape

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.small import FAST
+from bss.kernels.small import FAST, INNER_FAST
 
 BLOCK = 1024
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def tanh32(y, g):  # type: ignore[no-untyped-def]
     """g = tanh(y) in single precision, within 4e-7: y P(y^2) / Q(y^2), fitted on +-8 for the least largest error."""
     f = np.float32
@@ -27,14 +27,14 @@ def tanh32(y, g):  # type: ignore[no-untyped-def]
         g[t] = min(max(x * p / q, f(-1)), f(1))
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def tanh64(y, g):  # type: ignore[no-untyped-def]
     """g = tanh(y) in double precision."""
     for t in range(y.shape[0]):
         g[t] = np.tanh(y[t])
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def log_cosh_sum(y, g, q, count):  # type: ignore[no-untyped-def]
     """sum_t log cosh y = sum |y| - log(1 + |tanh y|) over the first `count`, one logarithm for 64 samples. q is overwritten."""
     one = y.dtype.type(1)
@@ -54,7 +54,7 @@ def log_cosh_sum(y, g, q, count):  # type: ignore[no-untyped-def]
     return np.float64(total) - logs
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def nonlinear(kind, y, g, q, need_value):  # type: ignore[no-untyped-def]
     """g(y), and the sums of g'(y) and of G(y) over a block."""
     size = y.shape[0]
@@ -124,7 +124,7 @@ def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, va
                     cross[c, i, j] += total
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def centred(x, mean, b, z):  # type: ignore[no-untyped-def]
     """z = block b of x minus the mean, zeros behind the end."""
     here = min(BLOCK, x.shape[1] - b * BLOCK)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.small import FAST, move
+from bss.kernels.moves import move
+from bss.kernels.small import FAST, INNER_FAST
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def products(Y, f, b, P):  # type: ignore[no-untyped-def]
     """P[r, t]: |y_i|^2, and real and imaginary part of y_i conj(y_j), in the order that `unpack` reads."""
     m, frames = Y.shape[2], Y.shape[4]
@@ -30,7 +31,7 @@ def products(Y, f, b, P):  # type: ignore[no-untyped-def]
             row += 2
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def weigh(P, phi, b, G):  # type: ignore[no-untyped-def]
     """G[r, n] += sum_t P[r, t] phi[b, n, t], four rows and two sources at a time to keep sums in registers."""
     rows, frames, n_sources = P.shape[0], P.shape[1], phi.shape[1]
@@ -72,7 +73,7 @@ def weigh(P, phi, b, G):  # type: ignore[no-untyped-def]
             r += 1
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def weigh_pair(Y, f, b, phi, G):  # type: ignore[no-untyped-def]
     """`products` and `weigh` in one, for two microphones: nothing is stored in between."""
     frames, n_sources = Y.shape[4], phi.shape[1]
@@ -103,7 +104,7 @@ def weigh_pair(Y, f, b, phi, G):  # type: ignore[no-untyped-def]
         G[3, 1] += b1
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def unpack(G, scale, V):  # type: ignore[no-untyped-def]
     """V (N, M, M) complex Hermitian from the rows of G, times scale."""
     m = V.shape[1]
@@ -118,7 +119,7 @@ def unpack(G, scale, V):  # type: ignore[no-untyped-def]
                 row += 2
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def outputs(Y, f, b, A, S):  # type: ignore[no-untyped-def]
     """S[i, 0 or 1, t] = sum_j A[i, j] y_j, then Y := S, for one block."""
     m, frames = Y.shape[2], Y.shape[4]
@@ -147,7 +148,7 @@ def outputs(Y, f, b, A, S):  # type: ignore[no-untyped-def]
             Y[f, b, i, 1, t] = S[i, 1, t]
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def outputs_pair(Y, f, b, A):  # type: ignore[no-untyped-def]
     """Y := A Y for two microphones, in registers."""
     real = Y.dtype.type
@@ -161,7 +162,7 @@ def outputs_pair(Y, f, b, A):  # type: ignore[no-untyped-def]
         Y[f, b, 1, 1, t] = cr * xi + ci * xr + dr * yi + di * yr
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def add_power(Y, f, b, power):  # type: ignore[no-untyped-def]
     """power[b, n, t] += |y_n|^2."""
     for n in range(power.shape[1]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bss.checks import check_shape
-from bss.errors import SolverError, UsageError, check_choice, check_int
+from bss.errors import InputError, SolverError, UsageError, check_choice, check_int
 from bss.pipeline import identity
 from bss.pipeline.choose import METHODS, Choice, choose
 from bss.pipeline.preflight import Preflight, preflight, require_two
@@ -23,9 +23,10 @@ Progress = Callable[[float], Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """A recording looked at, and what will be done with it."""
+    """A recording looked at, and what will be done with it: `used` are the channels, `reference` one of them, from 0."""
 
     look: Preflight
+    used: tuple[int, ...]
     choice: Choice
     n_sources: int
     reference: int
@@ -98,6 +99,7 @@ def unmix(
     True
     """
     x = check_shape(x)
+    rng = check_int("rng", rng, 0)
     found = plan(
         x, rate, n_sources=n_sources, method=method, reference_mic=reference_mic, per_mic=per_mic, device=device, names=names
     )
@@ -108,7 +110,7 @@ def carry_out(
     found: Plan, x: np.ndarray, rate: int, *, per_mic: bool = False, rng: int = 0, progress: Progress | None = None
 ) -> Unmixed:
     """The second half of `unmix`: separate x as planned."""
-    usable = np.ascontiguousarray(x[list(found.look.usable)], dtype=np.float32)
+    usable = np.ascontiguousarray(x[list(found.used)], dtype=np.float32)
     clock = time.perf_counter()
     solved, warned = _solve(usable, found, rng, progress)
     ordered = identity.per_mic(solved, usable) if per_mic else identity.in_order(solved, usable, found.reference)
@@ -132,15 +134,30 @@ def plan(
     check_int("rate", rate, 1)
     clock = time.perf_counter()
     look = preflight(x, rate, names)
+    checked = time.perf_counter() - clock
+    found = decide(look, x, rate, n_sources=n_sources, method=method, reference_mic=reference_mic, per_mic=per_mic)
+    return replace(found, seconds={"check": checked, **found.seconds})
+
+
+def decide(
+    look: Preflight,
+    x: np.ndarray,
+    rate: int,
+    *,
+    n_sources: int | None = None,
+    method: str = "auto",
+    reference_mic: int = 0,
+    per_mic: bool = False,
+) -> Plan:
+    """The rest of `plan`, for a recording x that was looked at."""
     require_two(look)
-    checked = time.perf_counter()
+    clock = time.perf_counter()
     warned = [finding.message for finding in look.findings]
-    count = _count(n_sources, len(look.usable), per_mic)
-    reference = _reference(look, reference_mic, warned)
-    usable = np.ascontiguousarray(x[list(look.usable)], dtype=np.float32)
-    choice = choose(usable, rate, n_sources=count, method=method)
-    seconds = {"check": checked - clock, "choose": time.perf_counter() - checked}
-    return Plan(look, choice, count, reference, (*warned, *choice.warnings), seconds)
+    used = _independent(look, per_mic)
+    count = _count(n_sources, len(used), per_mic)
+    reference = _reference(look, used, reference_mic, warned)
+    choice = choose(np.ascontiguousarray(x[list(used)], dtype=np.float32), rate, n_sources=count, method=method)
+    return Plan(look, used, choice, count, reference, (*warned, *choice.warnings), {"choose": time.perf_counter() - clock})
 
 
 def check_options(m: int, n_sources: int | None, method: str, reference_mic: int, device: str) -> None:
@@ -156,7 +173,7 @@ def _count(n_sources: int | None, usable: int, per_mic: bool) -> int:
     if per_mic and n_sources not in (None, usable):
         raise UsageError(
             f"{n_sources} talkers asked for with a microphone each, and {usable} usable microphones",
-            "per_mic gives one track per microphone", "leave n_sources out",
+            "that gives one track per microphone", "leave the number of talkers out",
         )  # fmt: skip
     if n_sources is not None and n_sources > usable:
         raise UsageError(
@@ -167,11 +184,22 @@ def _count(n_sources: int | None, usable: int, per_mic: bool) -> int:
     return n_sources or usable
 
 
-def _reference(look: Preflight, wanted: int, warned: list[str]) -> int:
-    """Index among the usable channels of the reference microphone; the first usable one where the wanted was left out."""
-    if wanted in look.usable:
-        return look.usable.index(wanted)
-    warned.append(f"{look.names[wanted]} was left out, so {look.names[look.usable[0]]} is the reference microphone")
+def _independent(look: Preflight, per_mic: bool) -> tuple[int, ...]:
+    """The usable channels but those that are mixtures of others: they add nothing, and solvers stumble over them."""
+    mixed = [finding for finding in look.findings if finding.kind == "dependent"]
+    if mixed and per_mic:
+        raise InputError(
+            f"{look.names[mixed[0].channel or 0]} is an exact mixture of other channels",
+            "per_mic wants a microphone of their own for everyone", "leave out mix-downs and processed tracks",
+        )  # fmt: skip
+    return tuple(k for k in look.usable if k not in {finding.channel for finding in mixed})
+
+
+def _reference(look: Preflight, used: tuple[int, ...], wanted: int, warned: list[str]) -> int:
+    """Index among the used channels of the reference microphone; the first of them where the wanted was left out."""
+    if wanted in used:
+        return used.index(wanted)
+    warned.append(f"{look.names[wanted]} is not used, so {look.names[used[0]]} is the reference microphone")
     return 0
 
 
@@ -205,8 +233,8 @@ def _result(
     info = {
         "n_sources": N,
         "channels": list(look.names),
-        "used": [look.names[k] for k in look.usable],
-        "reference": look.names[look.usable[found.reference]],
+        "used": [look.names[k] for k in found.used],
+        "reference": look.names[found.used[found.reference]],
         "per_mic": per_mic,
         "findings": look.to_list(),
         "evidence": choice.evidence,
@@ -216,7 +244,7 @@ def _result(
         "converged": solved.separation.converged,
         "message": solved.separation.message,
         "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in solved.stages.items()},
-        "sources": ordered.describe([look.names[k] for k in look.usable]),
+        "sources": ordered.describe([look.names[k] for k in found.used]),
         "seconds": {key: round(value, 3) for key, value in seconds.items()},
         "seed": rng,
         "versions": versions(),
@@ -228,7 +256,7 @@ def _result(
 
 def memory_estimate(found: Plan, n: int) -> int:
     """Bytes that separating n samples takes at its peak, about."""
-    M, N = len(found.look.usable), found.n_sources
+    M, N = len(found.used), found.n_sources
     signals = 4 * n * (2 * M + 2 * N)
     if not found.choice.n_fft:
         return signals

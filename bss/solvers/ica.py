@@ -27,6 +27,7 @@ class Problem:
     x: np.ndarray
     K: np.ndarray
     mean: np.ndarray
+    deviation: np.ndarray
     kernels: ModuleType
     callback: Callback | None
     losses: list[float] = field(default_factory=list)
@@ -41,8 +42,8 @@ class Problem:
         x = check_recording(X, name="X")
         if n_sources is not None:
             n_sources = check_sources(n_sources, len(x))
-        K, mean, _ = whitening_matrix(x, n_sources)
-        return cls(x, K, mean, kernels, callback)
+        K, mean, covariance = whitening_matrix(x, n_sources)
+        return cls(x, K, mean, np.sqrt(np.diag(covariance)), kernels, callback)
 
     def pass_over(self, W: np.ndarray, nonlinearity: str, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """E[g(y) z^T] (R, R), E[g'(y)], E[G(y)] (R,) of y = W z, z = K (x - mean) white; z itself is never stored."""
@@ -58,6 +59,21 @@ class Problem:
         while self.x.shape[1] // (strides[0] * GROWTH) >= FEWEST_SAMPLES:
             strides.insert(0, strides[0] * GROWTH)
         return strides
+
+    def held(self, W: np.ndarray) -> np.ndarray:
+        """W as it is once W K is rounded to the precision of the samples, as it is for a pass and in the result."""
+        return np.asarray((W @ self.K).astype(self.x.dtype).astype(np.float64) @ np.linalg.pinv(self.K))
+
+    def enough(self, W: np.ndarray, tol: float, stride: int) -> float:
+        """The largest entry of the relative gradient at which to stop: `tol`, or where more would mean nothing.
+
+        On a part of n samples gradients are off by about n^-1/2 from those on all. On the whole, W K is rounded to the
+        precision of the samples, which turns the outputs, of unit variance, by a small angle.
+        """
+        if stride > 1:
+            return max(tol, float((stride / self.x.shape[1]) ** 0.5))
+        rounding = np.finfo(self.x.dtype).eps * np.sqrt(np.max((W @ self.K) ** 2 @ self.deviation**2))
+        return max(tol, 4 * float(rounding))
 
     def note(self, loss: float) -> None:
         """Keep and report the loss of an iteration; SolverError when it is not finite."""
@@ -82,7 +98,7 @@ def fastica(
     algorithm: str = "symmetric",
     contrast: str = "logcosh",
     n_iter: int = 200,
-    tol: float = 1e-6,
+    tol: float = 1e-5,
     rng: int | np.random.Generator = 0,
     callback: Callback | None = None,
 ) -> Separation:
@@ -99,7 +115,8 @@ def fastica(
     contrast : {"logcosh", "exp", "cube"}
         The function whose mean tells from Gaussian: robust, very robust, or kurtosis.
     n_iter, tol : int, float
-        Iterations at most (per source in deflation), and the turn of a direction, 1 - |cos|, under which it stops.
+        Iterations at most (per source in deflation), and the largest entry of the relative gradient, on all samples, at
+        which it has converged: the skew part of E[g(y) y^T], or in deflation the part of E[g(y) z] across the direction.
     rng : int or np.random.Generator
         Draws the first rotation.
     callback : callable, optional
@@ -144,44 +161,54 @@ def symmetric_decorrelation(W: np.ndarray) -> np.ndarray:
     return np.asarray(U @ V)
 
 
+def rotation_gradient(cross: np.ndarray, slope: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Signs s_i under which the sources are far from Gaussian where sum_i s_i E[G(y_i)] is small, and its relative gradient
+    on the rotations, the skew part of s_i E[g(y_i) y_j]: Ablin et al. (2018, ICASSP), section 2."""
+    odd = cross @ W.T
+    signs = np.where(slope > np.diag(odd), 1.0, -1.0)
+    odd *= signs[:, None]
+    return signs, (odd - odd.T) / 2
+
+
 def _symmetric(problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float) -> tuple[np.ndarray, bool]:
-    turn = np.inf
+    converged = False
     for stride in problem.strides():
-        # on a part, to what that part can tell: directions learned from n samples are off by about n^-1/2
-        enough = tol if stride == 1 else max(tol, stride / problem.x.shape[1])
         for _ in range(n_iter):
             cross, slope, value = problem.pass_over(W, contrast, stride)
             problem.note(-float(np.sum((value - GAUSSIAN_VALUE[contrast]) ** 2)))
-            W_new = symmetric_decorrelation(cross - slope[:, None] * W)  # eq. 20: E[g(y) z^T] - diag(E[g'(y)]) W
-            turn = float(np.max(np.abs(np.abs(np.sum(W_new * W, axis=1)) - 1)))
-            W = W_new
-            if turn < enough:
+            gradient = np.max(np.abs(rotation_gradient(cross, slope, W)[1]))
+            converged = bool(gradient <= problem.enough(W, tol, stride))
+            if converged:
                 break
-    return W, turn < tol
+            W = symmetric_decorrelation(cross - slope[:, None] * W)  # eq. 20: E[g(y) z^T] - diag(E[g'(y)]) W
+    return W, converged
 
 
 def _deflation(problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float) -> tuple[np.ndarray, bool]:
     W, done = W.copy(), True
     for p in range(len(W)):
-        w = _unit_orthogonal(W[p], W[:p])
-        turn = np.inf
+        w, converged = _unit_orthogonal(W[p], W[:p]), False
         for stride in problem.strides():
-            enough = tol if stride == 1 else max(tol, stride / problem.x.shape[1])
             for _ in range(n_iter):
                 cross, slope, value = problem.pass_over(w[None], contrast, stride)
                 problem.note(-float((value[0] - GAUSSIAN_VALUE[contrast]) ** 2))
-                w_new = _unit_orthogonal(cross[0] - slope[0] * w, W[:p])
-                turn = abs(abs(float(w_new @ w)) - 1)
-                w = w_new
-                if turn < enough:
+                gradient = np.linalg.norm(_orthogonal(cross[0], np.vstack([W[:p], w])))
+                converged = bool(gradient <= problem.enough(w[None], tol, stride))
+                if converged:
                     break
-        done = done and turn < tol
+                w = _unit_orthogonal(cross[0] - slope[0] * w, W[:p])
+        done = done and converged
         W[p] = w
     return W, done
 
 
-def _unit_orthogonal(w: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """w without its part along the rows of `found`, of unit length (Gram-Schmidt, twice for roundings)."""
+def _orthogonal(w: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """w without its part along the rows of `found` (Gram-Schmidt, twice for roundings)."""
     for _ in range(2):
         w = w - found.T @ (found @ w)
+    return w
+
+
+def _unit_orthogonal(w: np.ndarray, found: np.ndarray) -> np.ndarray:
+    w = _orthogonal(w, found)
     return np.asarray(w / np.linalg.norm(w))

@@ -31,9 +31,9 @@ def auxiva(
         (F, M, T) complex spectra of the microphones.
     n_sources : int, optional
         N; M by default.
-    contrast : {"laplace", "gauss"} or Contrast
+    contrast : {"laplace", "gauss", "student-t", "generalised-gauss"} or Contrast
         The model of a source.
-    update : {"iss", "ip"} or Update
+    update : {"iss", "ip", "iss2", "ip2"} or Update
         How the demixing moves.
     n_iter, tol : int, float
         Iterations at most, and the fall of the loss per bin under which it stops (0: never).

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bss.errors import check_int
+from bss.errors import UsageError, check_int
 from bss.kernels import seam
 from bss.solvers.result import Separation
 
@@ -17,6 +17,11 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
     The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to them.
     """
     W = separation.demixing
+    if W is None:
+        raise UsageError(
+            "this separation has no demixing matrix", "its method treats every frame by itself (masks, Wiener filters)",
+            "use its sources as they are: they have the level of the reference microphone already",
+        )  # fmt: skip
     if W.shape[-1] == W.shape[-2]:
         return np.asarray(np.linalg.inv(W))
     stacked = X if X.ndim == 3 else X[None]

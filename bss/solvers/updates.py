@@ -22,11 +22,15 @@ class Update:
         check_choice("update", self.name, NAMES)
 
 
-NAMES = ("iss", "ip")
+NAMES = ("iss", "ip", "iss2", "ip2")
 ISS = Update("iss")
 """Iterative source steering: rank-one updates of all sources, no matrix inverse. Scheibler and Ono (2020)."""
 IP = Update("ip")
 """Iterative projection, one row after the other: Ono (2011)."""
+ISS2 = Update("iss2")
+"""Iterative source steering by pairs of sources: Ikeshita and Nakatani (2022)."""
+IP2 = Update("ip2")
+"""Iterative projection of pairs of rows: Ono (2018), Scheibler (2021). For two sources each step is the best for both."""
 
 
 def by_name(update: str | Update) -> Update:
