@@ -5,11 +5,13 @@ from .pipeline.unmix import unmix as unmix
 from .scenes.mixing import Scene as Scene, mix as mix
 from .signals.audio import read as read, write as write
 from .signals.stft import Stft as Stft
+from .solvers.fdica import fdica as fdica
 from .solvers.ica import fastica as fastica
 from .solvers.infomax import infomax as infomax
 from .solvers.iva import auxiva as auxiva, ilrma as ilrma, overiva as overiva
-from .solvers.mnmf import fastmnmf as fastmnmf
 from .solvers.jade import jade as jade
+from .solvers.masks import cacgmm as cacgmm
+from .solvers.mnmf import fastmnmf as fastmnmf
 from .solvers.picard import picard_o as picard_o
 from .solvers.result import Separation as Separation
 from .solvers.scaling import minimal_distortion as minimal_distortion, projection_back as projection_back

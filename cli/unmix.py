@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bss.pipeline.unmix import Plan
     from bss.signals.audio import Recording
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm")
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
 
 
@@ -186,7 +186,7 @@ def _to_folder(
 ) -> None:  # fmt: skip
     from bss.signals.writing import output_folder
 
-    residual = not options["per_mic"] and found.n_sources < len(found.used)
+    residual = found.leaves_residual(options["per_mic"])
     files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if residual else []), "result.json"]
     needed = 4 * recording.x.shape[1] * len(files)
     with output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=_files(recording)) as place:

@@ -6,7 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ RATE = 16_000
 NAMES = ("edward", "fiona", "carlos", "diane", "george", "helena", "arno", "bella")
 
 
-@lru_cache(maxsize=None)
+@cache
 def voice(name: str) -> np.ndarray:
     """(n,) float32: a fixture voice, about ten seconds at 16 kHz."""
     x, rate = soundfile.read(ROOT / "fixtures/voices" / f"{name}.flac", dtype="float32")
@@ -66,7 +66,7 @@ def fixture_room(n_sources: int = 2, n_mics: int = 2, seconds: float = 6.0) -> n
 def own_mics(n: int = 3, seconds: float = 4.0, *, near: float = 0.3, apart: float = 1.5, rt60: float = 0.25) -> np.ndarray:
     """(N, M, n) images of talkers in a row, each with a microphone of their own at `near` metres, as for a podcast."""
     mics = np.array([[2.0 + apart * k, 2.5, 1.2] for k in range(n)])
-    talkers = mics + [0.05, near, 0.1]
+    talkers = mics + np.array([0.05, near, 0.1])
     heard = respond(Layout((3.5 + apart * n, 5.0, 3.0), mics, talkers), rt60, RATE).rirs
     images = [[oaconvolve(v, rir)[: v.size] for rir in rirs] for v, rirs in zip(voices(n, seconds), heard, strict=True)]
     return np.asarray(images, np.float32) * np.float32(0.5 / np.abs(np.sum(images, axis=0)).max())
@@ -77,9 +77,14 @@ def hiss(shape: tuple[int, ...], level: float, seed: int = 0) -> np.ndarray:
     return (level * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
+def fit(truth: np.ndarray, estimates: np.ndarray) -> np.ndarray:
+    """(N, N') SI-SDR in dB of every track as every talker."""
+    return np.asarray(bss.si_sdr(truth[:, None], estimates[None]))
+
+
 def improvement(truth: np.ndarray, estimates: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """(N,) SI-SDR in dB of each talker (N, n) over that of the mixture (n,), at the best assignment."""
-    scores = np.asarray(bss.si_sdr(truth[:, None], estimates[None]))
+    scores = fit(truth, estimates)
     return np.asarray(scores[np.arange(len(truth)), assign(scores)] - bss.si_sdr(truth, mixture[None]))
 
 

@@ -77,4 +77,5 @@ class Binwise:
         how = (f.n_sources, f.n_frames, f.share, UPDATES[update])
         threads.run(binwise_sweep, f.Y, f.W, f.C, *how, f.change, self.loss)
         f.log_det += float(f.change.sum())
-        return float(self.loss.sum()) / f.n_frames
+        loss: float = float(self.loss.sum()) / f.n_frames
+        return loss

@@ -10,11 +10,11 @@ import numpy as np
 
 from bss.kernels.lowrank import SILENCE, log_sum
 from bss.kernels.moves import move
-from bss.kernels.small import FAST, OUTER
+from bss.kernels.small import FAST, INNER_FAST
 from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def combine(c, rows, out):  # type: ignore[no-untyped-def]
     """out[t] = sum_j c[j] rows[j, t], two rows at a time."""
     n, frames = rows.shape
@@ -35,7 +35,7 @@ def combine(c, rows, out):  # type: ignore[no-untyped-def]
         j += 2
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def floors(B, H_mean, g, f, small, floor):  # type: ignore[no-untyped-def]
     """floor[m]: `small` of the mean variance of output m, and never so little that 1 / v^2 overflows."""
     floor[:] = SILENCE
@@ -47,7 +47,7 @@ def floors(B, H_mean, g, f, small, floor):  # type: ignore[no-untyped-def]
             floor[m] += small * mean * g[n, m]
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def inverse_variances(B, H, gT, f, b, floor, L, R):  # type: ignore[no-untyped-def]
     """L[n, t], and R[b, m, t] = 1 / max(v, floor)."""
     one = L.dtype.type(1)
@@ -60,7 +60,7 @@ def inverse_variances(B, H, gT, f, b, floor, L, R):  # type: ignore[no-untyped-d
             R[b, m, t] = one / max(R[b, m, t], least)
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def ratios(Y, f, b, R, E):  # type: ignore[no-untyped-def]
     """E[m, t] = |z|^2 / v^2."""
     for m in range(E.shape[0]):
@@ -68,7 +68,7 @@ def ratios(Y, f, b, R, E):  # type: ignore[no-untyped-def]
             E[m, t] = (Y[f, b, m, 0, t] * Y[f, b, m, 0, t] + Y[f, b, m, 1, t] * Y[f, b, m, 1, t]) * R[b, m, t] * R[b, m, t]
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def dots(rows, U, D, sums):  # type: ignore[no-untyped-def]
     """sums[j] += sum_t of rows[j, t] U[t], and of rows[j, t] D[t]."""
     n, frames = rows.shape
@@ -88,7 +88,7 @@ def dots(rows, U, D, sums):  # type: ignore[no-untyped-def]
             sums[i, 1] += q
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def scatter(c, U, D, above, below):  # type: ignore[no-untyped-def]
     """above[k, t] += c[k] U[t], below[k, t] += c[k] D[t]."""
     for k in range(above.shape[0]):
@@ -98,7 +98,7 @@ def scatter(c, U, D, above, below):  # type: ignore[no-untyped-def]
             below[k, t] += value * D[t]
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def spectral_step(Y, B, H, g, gT, f, floor, L, R, E, U, D, sums):  # type: ignore[no-untyped-def]
     """B[:, f] by one multiplicative step: all sources from the same variances."""
     sums[:] = 0.0
@@ -115,7 +115,7 @@ def spectral_step(Y, B, H, g, gT, f, floor, L, R, E, U, D, sums):  # type: ignor
                 B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[n, k, 0] / sums[n, k, 1]), SILENCE)
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def fit(Y, f, b, R, here):  # type: ignore[no-untyped-def]
     """sum over outputs and the `here` frames that are not padding of |z|^2 / v + log v."""
     total = 0.0
@@ -127,7 +127,7 @@ def fit(Y, f, b, R, here):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def covariances(Y, B, H, gT, f, frames, floor, L, R, P, G, V):  # type: ignore[no-untyped-def]
     """V[m] of the outputs with weights R = 1 / v, and the sum over outputs and frames of |z|^2 / v + log v."""
     size, m = Y.shape[4], Y.shape[2]
@@ -145,7 +145,7 @@ def covariances(Y, B, H, gT, f, frames, floor, L, R, P, G, V):  # type: ignore[n
     return total
 
 
-@numba.njit(**FAST)
+@numba.njit(**INNER_FAST)
 def temporal_sums(Y, B, g, f, A, R, E, S, U, D, above, below):  # type: ignore[no-untyped-def]
     """New outputs A z, and above, below [b, n, k, t] += B |z|^2 / v^2 and B / v, weighted by g and summed over outputs."""
     for b in range(Y.shape[1]):
@@ -160,7 +160,7 @@ def temporal_sums(Y, B, g, f, A, R, E, S, U, D, above, below):  # type: ignore[n
             scatter(B[n, f], U, D, above[b, n], below[b, n])
 
 
-@numba.njit(**OUTER)
+@numba.njit(**FAST)
 def diagonal_sweep(first, step, Y, W, C, B, H, H_mean, g, frames, small, share, update, above, below, change, loss):  # type: ignore[no-untyped-def]
     """One iteration but for g: spectra of each bin, its diagonaliser, then what its new outputs say of the activations.
 
@@ -189,7 +189,7 @@ def diagonal_sweep(first, step, Y, W, C, B, H, H_mean, g, frames, small, share, 
             temporal_sums(Y, B, g, f, A, R, E, S, U, D, above[c], below[c])
 
 
-@numba.njit(**OUTER)
+@numba.njit(**FAST)
 def direction_sweep(first, step, Y, B, H, H_mean, g, small, sums):  # type: ignore[no-untyped-def]
     """sums[chunk, m, n, 0 or 1] over bins and frames of L |z|^2 / v^2 and of L / v: what the step of g needs."""
     bins, blocks, m, _, size = Y.shape
@@ -207,7 +207,7 @@ def direction_sweep(first, step, Y, B, H, H_mean, g, small, sums):  # type: igno
                     dots(L, E[j], R[b, j], sums[c, j])
 
 
-@numba.njit(**OUTER)
+@numba.njit(**FAST)
 def wiener_sweep(first, step, chunks, Y, B, H, g, mixing, images):  # type: ignore[no-untyped-def]
     """images[f, n, t, 0 or 1] = sum_m mixing[f, m] z_m L[n] g[n, m] / v: sources as a microphone hears them, which sum to it."""
     bins, blocks, m, _, size = Y.shape

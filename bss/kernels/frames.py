@@ -36,6 +36,7 @@ class Frames:
         self.blocks = -(-frames // BLOCK_FRAMES)
         per_block = -(-frames // self.blocks)
         self.size = -(-per_block // ROUND_FRAMES) * ROUND_FRAMES
+        self.blocks = -(-frames // self.size)  # rounding may have left the last ones empty
         self.dtype = X.real.dtype
         self.Y = aligned((bins, self.blocks, m, 2, self.size), self.dtype)
         self.W = np.asarray(W, np.complex128).copy()

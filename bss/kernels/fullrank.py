@@ -1,4 +1,4 @@
-"""Compiled EM of the full-rank local Gaussian model, x ~ N(0, sum_k v_k R_k + noise), laid out as in `sweep`.
+"""Compiled EM of the full-rank local Gaussian model, x ~ N(0, sum_k v_k R_k + noise I), laid out as in `sweep`.
 
 v (F, blocks, N, size) are the powers of each talker in each bin and frame, R (F, N, M, M) how a talker's sound is spread
 over the microphones, echo included: Duong, Vincent and Gribonval (2010). Matrices of a block are kept as planes S[i, j, 0 or
@@ -12,24 +12,34 @@ import numpy as np
 
 from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
-from bss.kernels.mixture import coefficients, invert, quadratic
-from bss.kernels.small import FAST, INNER, INNER_FAST
+from bss.kernels.mixture import coefficients, quadratic, unit_trace
+from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
 from bss.kernels.sweep import unpack, weigh
 
 FLOOR = 1e-12  # least power of a talker: 120 dB under the recording
 
 
 @numba.njit(**INNER_FAST)
-def covariances(v, f, b, R, noise, S):  # type: ignore[no-untyped-def]
-    """S[i, j, :, t] = sum_k v[f, b, k, t] R[k, i, j] + noise I."""
+def covariances(Y, v, f, b, R, noise, power, S):  # type: ignore[no-untyped-def]
+    """S[i, j, :, t] = sum_k v[f, b, k, t] R[k, i, j] + (noise |x|^2 / M + FLOOR) I. `power` is overwritten."""
     m, frames = S.shape[0], S.shape[3]
     real = S.dtype.type
+    for t in range(frames):
+        power[t] = 0
+    for i in range(m):
+        for t in range(frames):
+            power[t] += Y[f, b, i, 0, t] * Y[f, b, i, 0, t] + Y[f, b, i, 1, t] * Y[f, b, i, 1, t]
+    share, floor = real(noise / m), real(FLOOR)
     for i in range(m):
         for j in range(m):
-            start = real(noise if i == j else 0.0)
-            for t in range(frames):
-                S[i, j, 0, t] = start
-                S[i, j, 1, t] = 0
+            if i == j:
+                for t in range(frames):
+                    S[i, j, 0, t] = share * power[t] + floor
+                    S[i, j, 1, t] = 0
+            else:
+                for t in range(frames):
+                    S[i, j, 0, t] = 0
+                    S[i, j, 1, t] = 0
             for k in range(R.shape[0]):
                 a, c = real(R[k, i, j].real), real(R[k, i, j].imag)
                 for t in range(frames):
@@ -128,8 +138,8 @@ def powers_step(v, f, b, k, m, here, h, u):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def spread_step(R, D, kept, frames, prior, work, new):  # type: ignore[no-untyped-def]
-    """R := (kept R + R D R + prior I) / (frames + prior), Hermitian."""
+def spread_step(R, D, kept, work, new):  # type: ignore[no-untyped-def]
+    """R := kept R + R D R, Hermitian, at a trace of M; returns what it was divided by."""
     m = R.shape[0]
     for i in range(m):
         for j in range(m):
@@ -139,31 +149,19 @@ def spread_step(R, D, kept, frames, prior, work, new):  # type: ignore[no-untype
             work[i, j] = z
     for i in range(m):
         for j in range(m):
-            z = kept * R[i, j] + (prior if i == j else 0.0)
+            z = scaled(R[i, j], kept)
             for q in range(m):
                 z += work[i, q] * R[q, j]
-            new[i, j] = z / (frames + prior)
+            new[i, j] = z
     for i in range(m):
         for j in range(m):
-            R[i, j] = 0.5 * (new[i, j] + new[j, i].conjugate())
-
-
-@numba.njit(**INNER)
-def prior_loss(R, prior, work):  # type: ignore[no-untyped-def]
-    """prior (log det R + tr R^-1)."""
-    m = R.shape[0]
-    for i in range(m):
-        for j in range(m):
-            work[i, j] = R[i, j]
-    total = invert(work)
-    for i in range(m):
-        total += work[i, i].real
-    return prior * total
+            work[i, j] = scaled(new[i, j] + new[j, i].conjugate(), 0.5)
+    return unit_trace(work, R)
 
 
 @numba.njit(**FAST)
-def gauss_sweep(first, step, Y, v, R, frames, noise, prior, loss):  # type: ignore[no-untyped-def]
-    """One iteration of EM, v and R in place; loss[chunk] is the negative log-likelihood and prior as the iteration began."""
+def gauss_sweep(first, step, Y, v, R, frames, noise, loss):  # type: ignore[no-untyped-def]
+    """One iteration of EM, v and R in place; loss[chunk] is the negative log-likelihood as the iteration began."""
     bins, blocks, m, _, size = Y.shape
     talkers, chunks = R.shape[1], loss.shape[0]
     S, z, E = np.empty((m, m, 2, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.empty((m * m, size), Y.dtype)
@@ -178,10 +176,9 @@ def gauss_sweep(first, step, Y, v, R, frames, noise, prior, loss):  # type: igno
             for k in range(talkers):
                 coefficients(R[f, k], c[k])
                 kept[k] = 0.0
-                loss[chunk] += prior_loss(R[f, k], prior, work)
             for b in range(blocks):
                 here = min(size, frames - b * size)
-                covariances(v, f, b, R[f], noise, S)
+                covariances(Y, v, f, b, R[f], noise, d, S)
                 invert_planes(S, d, det)
                 whitened(Y, f, b, S, z)
                 loss[chunk] += misfit(Y, f, b, z, det, here)
@@ -193,7 +190,10 @@ def gauss_sweep(first, step, Y, v, R, frames, noise, prior, loss):  # type: igno
                 weigh(E, u, 0, G)
             unpack(G, 1.0, D)
             for k in range(talkers):
-                spread_step(R[f, k], D[k], kept[k], frames, prior, work, new)
+                gain = v.dtype.type(spread_step(R[f, k], D[k], kept[k], work, new) / frames)
+                for b in range(blocks):
+                    for t in range(size):
+                        v[f, b, k, t] *= gain
 
 
 @numba.njit(**FAST)
@@ -208,7 +208,7 @@ def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ign
         powers[chunk] = 0.0
         for f in range(chunk * bins // chunks, (chunk + 1) * bins // chunks):
             for b in range(blocks):
-                covariances(v, f, b, R[f], noise, S)
+                covariances(Y, v, f, b, R[f], noise, d, S)
                 invert_planes(S, d, det)
                 whitened(Y, f, b, S, z)
                 for k in range(talkers):
@@ -234,20 +234,20 @@ def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ign
 class FullRank:
     """Powers v and spreads R (F, N, M, M) of N talkers in the spectra of `frames`, and their EM."""
 
-    def __init__(self, frames: Frames, v: np.ndarray, R: np.ndarray, *, noise: float, prior: float) -> None:
+    def __init__(self, frames: Frames, v: np.ndarray, R: np.ndarray, *, noise: float) -> None:
         self.frames = frames
         self.R = np.array(R, np.complex128, order="C")  # a copy: the kernel writes to it
         self.v = aligned((frames.n_bins, frames.blocks, self.R.shape[1], frames.size), frames.dtype)
         for b in range(frames.blocks):
             part = v[:, :, b * frames.size : (b + 1) * frames.size]
             np.maximum(part, FLOOR, out=self.v[:, b, :, : part.shape[2]])
-        self.noise, self.prior = noise, prior
+        self.noise = noise
         self.loss = np.zeros(threads.CHUNKS)
 
     def step(self) -> float:
         """One iteration; the loss as it began."""
         f = self.frames
-        threads.run(gauss_sweep, f.Y, self.v, self.R, f.n_frames, self.noise, self.prior, self.loss)
+        threads.run(gauss_sweep, f.Y, self.v, self.R, f.n_frames, self.noise, self.loss)
         return float(self.loss.sum())
 
     def images(self, mic: int) -> tuple[np.ndarray, np.ndarray]:

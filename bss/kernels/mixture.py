@@ -13,7 +13,7 @@ import numpy as np
 
 from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
-from bss.kernels.small import FAST, INNER, INNER_FAST
+from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
 from bss.kernels.sweep import products, unpack, weigh
 
 HEARD = 1e-24  # power of a frame in a bin, relative to the recording: what is less has no direction
@@ -29,14 +29,14 @@ def invert(A):  # type: ignore[no-untyped-def]
         total += np.log(pivot)
         for j in range(m):
             if j != p:
-                A[p, j] /= pivot
+                A[p, j] = scaled(A[p, j], 1.0 / pivot)
         for i in range(m):
             if i != p:
                 factor = A[i, p]
                 for j in range(m):
                     if j != p:
                         A[i, j] -= factor * A[p, j]
-                A[i, p] = -factor / pivot
+                A[i, p] = scaled(factor, -1.0 / pivot)
         A[p, p] = 1.0 / pivot
     return total
 
@@ -85,7 +85,6 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # typ
     classes, frames = Q.shape
     real = P.dtype.type
     tiny = real(HEARD)
-    trace(P, m, power)
     for k in range(classes):
         quadratic(P, c[k], Q[k])
         for t in range(frames):
@@ -116,12 +115,40 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # typ
     return loss
 
 
+@numba.njit(**INNER_FAST)
+def blurred(P, m, blur, power):  # type: ignore[no-untyped-def]
+    """power[t] = |x|^2, and x x^H + blur |x|^2 / M I in place of x x^H in the rows of `sweep.products`."""
+    trace(P, m, power)
+    share = P.dtype.type(blur / m)
+    row = 0
+    for i in range(m):
+        for t in range(P.shape[1]):
+            P[row, t] += share * power[t]
+        row += 1 + 2 * (m - 1 - i)
+
+
+@numba.njit(**INNER)
+def unit_trace(V, B):  # type: ignore[no-untyped-def]
+    """B := V at a trace of M, or as it was where V is nothing; returns what V was divided by."""
+    m = V.shape[0]
+    total = 0.0
+    for i in range(m):
+        total += V[i, i].real
+    if not total > 0.0:
+        return 1.0
+    total /= m
+    for i in range(m):
+        for j in range(m):
+            B[i, j] = scaled(V[i, j], 1.0 / total)
+    return total
+
+
 @numba.njit(**FAST)
-def angular_sweep(first, step, Y, B, around, weights, prior, learn, masks, share, loss):  # type: ignore[no-untyped-def]
+def angular_sweep(first, step, Y, B, weights, blur, learn, masks, share, loss):  # type: ignore[no-untyped-def]
     """One iteration of EM with class weights[b, k, t]: B in place where `learn`, masks[f, b, k, t] where they are not empty.
 
-    share[chunk, b, k, t] is the sum of the posteriors over the chunk's bins, loss[chunk] the negative log-likelihood minus
-    the logarithm of the prior of B, which counts like so many frames heard from `around` (F, N, M, M).
+    share[chunk, b, k, t] is the sum of the posteriors over the chunk's bins, loss[chunk] the negative log-likelihood. With
+    every z z^H goes blur / M I, sound from everywhere: without it the likelihood of sound from one point has no bound.
     """
     bins, blocks, m, _, size = Y.shape
     classes, chunks = B.shape[1], share.shape[0]
@@ -129,7 +156,7 @@ def angular_sweep(first, step, Y, B, around, weights, prior, learn, masks, share
     gamma = np.empty((1, classes, size), Y.dtype)
     power, best, total = np.empty(size, Y.dtype), np.empty(size, Y.dtype), np.empty(size, Y.dtype)
     c, scale = np.empty((classes, m * m), Y.dtype), np.empty(classes, Y.dtype)
-    inverse, counts = np.empty((m, m), np.complex128), np.empty(classes)
+    inverse = np.empty((m, m), np.complex128)
     G, V = np.empty((m * m, classes)), np.empty((classes, m, m), np.complex128)
     for chunk in range(first, chunks, step):
         share[chunk] = 0
@@ -142,21 +169,14 @@ def angular_sweep(first, step, Y, B, around, weights, prior, learn, masks, share
                 log_det = invert(inverse)
                 coefficients(inverse, c[k])
                 scale[k] = np.exp(-log_det / m)
-                loss[chunk] += prior * log_det
-                for i in range(m):
-                    for j in range(m):
-                        loss[chunk] += prior * (inverse[i, j] * around[f, k, j, i]).real
-                counts[k] = 0.0
             G[:] = 0.0
             for b in range(blocks):
                 products(Y, f, b, P)
+                blurred(P, m, blur, power)
                 loss[chunk] -= posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma)
                 for k in range(classes):
-                    count = Y.dtype.type(0)
                     for t in range(size):
-                        count += gamma[0, k, t]
                         share[chunk, b, k, t] += gamma[0, k, t]
-                    counts[k] += count
                     if masks.shape[0] > 0:
                         for t in range(size):
                             masks[f, b, k, t] = gamma[0, k, t]
@@ -167,26 +187,23 @@ def angular_sweep(first, step, Y, B, around, weights, prior, learn, masks, share
             if learn:
                 unpack(G, m, V)
                 for k in range(classes):
-                    for i in range(m):
-                        for j in range(m):
-                            B[f, k, i, j] = (V[k, i, j] + prior * around[f, k, i, j]) / (counts[k] + prior)
+                    unit_trace(V[k], B[f, k])
 
 
 class Angular:
     """Shape matrices B (F, N, M, M) of the directions of N classes, and their EM on the spectra in `frames`."""
 
-    def __init__(self, frames: Frames, B: np.ndarray, around: np.ndarray, prior: float) -> None:
+    def __init__(self, frames: Frames, B: np.ndarray, blur: float) -> None:
         self.frames = frames
         self.B = np.array(B, np.complex128, order="C")  # a copy: the kernel writes to it
-        self.around = np.array(np.broadcast_to(around, B.shape), np.complex128, order="C")
-        self.prior = prior
+        self.blur = blur
         self.loss = np.zeros(threads.CHUNKS)
         self.share = aligned((threads.CHUNKS, frames.blocks, self.n_classes, frames.size), frames.dtype)
 
     @property
     def n_classes(self) -> int:
         """N."""
-        return self.B.shape[1]
+        return int(self.B.shape[1])
 
     def step(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """One iteration with weights (N, T): the loss as it began, and the sum over bins of the posteriors, (N, T)."""
@@ -202,5 +219,5 @@ class Angular:
     def _sweep(self, weights: np.ndarray, learn: bool, masks: np.ndarray) -> tuple[float, np.ndarray]:
         f = self.frames
         blocked: Any = f.to_blocks(weights)
-        threads.run(angular_sweep, f.Y, self.B, self.around, blocked, self.prior, learn, masks, self.share, self.loss)
+        threads.run(angular_sweep, f.Y, self.B, blocked, self.blur, learn, masks, self.share, self.loss)
         return float(self.loss.sum()), f.from_blocks(self.share.sum(0, dtype=np.float64))

@@ -6,6 +6,8 @@ An output that is not above what was loaded holds nothing but roundings, and kee
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numba.extending import overload
@@ -234,7 +236,7 @@ def move_singly(update, V, A, C, loads, work, w):  # type: ignore[no-untyped-def
         project(V, A, C, loads, work, w)
 
 
-def update_rows(update, V, A, C, loads, work, w):  # type: ignore[no-untyped-def]
+def update_rows(update: Any, V: Any, A: Any, C: Any, loads: Any, work: Any, w: Any) -> None:
     """A from V by `move_singly` or, for the updates that are floats, by `move_pairs`."""
 
 

@@ -19,20 +19,27 @@ QUIET = 1e-24  # power beside a recording of level one: nothing is predicted fro
 
 
 @numba.njit(**INNER_FAST)
-def step_of_row(yr, yi, phi, pr, pi, qr, qi, vr, vi):  # type: ignore[no-untyped-def]
-    """y -= v q, of the row before; sums of phi y conj(p) and phi |p|^2, of this one. In one pass over a block."""
+def correlations(yr, yi, phi, pr, pi):  # type: ignore[no-untyped-def]
+    """Sums of phi y conj(p), real and imaginary, and of phi |p|^2 over a block."""
     zero = phi.dtype.type(0)
     above_r, above_i, below = zero, zero, zero
     for t in range(phi.shape[0]):
-        a = yr[t] - (vr * qr[t] - vi * qi[t])
-        b = yi[t] - (vr * qi[t] + vi * qr[t])
-        yr[t] = a
-        yi[t] = b
         ur, ui = phi[t] * pr[t], phi[t] * pi[t]
-        above_r += a * ur + b * ui
-        above_i += b * ur - a * ui
+        above_r += yr[t] * ur + yi[t] * ui
+        above_i += yi[t] * ur - yr[t] * ui
         below += ur * pr[t] + ui * pi[t]
     return above_r, above_i, below
+
+
+@numba.njit(**INNER_FAST)
+def take(Y, f, b, n, Z, m, begin, vr, vi):  # type: ignore[no-untyped-def]
+    """y -= v z over a block. Two arrays and not four rows, and counters that cannot be negative: else it is not vectorised."""
+    for t in range(np.uint64(Y.shape[4])):
+        s = begin + t
+        re = Y[f, b, n, 0, t] - (vr * Z[m, 0, s] - vi * Z[m, 1, s])
+        im = Y[f, b, n, 1, t] - (vr * Z[m, 1, s] + vi * Z[m, 0, s])
+        Y[f, b, n, 0, t] = re
+        Y[f, b, n, 1, t] = im
 
 
 @numba.njit(**INNER_FAST)
@@ -40,26 +47,21 @@ def steer_row(Y, f, n, phi, Z, lead, delay, V):  # type: ignore[no-untyped-def]
     """Output n without what each delayed row in turn predicts of it, V[n, k] of row k; eqs. 14-15 of Nakashima et al. (2021)."""
     blocks, size, m = Y.shape[1], Y.shape[4], Z.shape[0]
     rows = V.shape[1]
-    taps = rows // m
     real = Y.dtype.type
-    vr, vi = real(0), real(0)
-    for k in range(rows + 1):
-        p, q = min(k, rows - 1), max(k - 1, 0)
+    for k in range(rows):
+        begin = shifted(k, m, rows // m, lead, delay)
         above_r, above_i, below = 0.0, 0.0, 0.0
         for b in range(blocks):
-            s = b * size + shifted(p, m, taps, lead, delay)
-            r = b * size + shifted(q, m, taps, lead, delay)
-            sums = step_of_row(
-                Y[f, b, n, 0], Y[f, b, n, 1], phi[b, n], Z[p % m, 0, s : s + size], Z[p % m, 1, s : s + size],
-                Z[q % m, 0, r : r + size], Z[q % m, 1, r : r + size], vr, vi,
-            )  # fmt: skip
+            s = begin + b * size
+            pr, pi = Z[k % m, 0, s : s + size], Z[k % m, 1, s : s + size]
+            sums = correlations(Y[f, b, n, 0], Y[f, b, n, 1], phi[b, n], pr, pi)
             above_r += sums[0]
             above_i += sums[1]
             below += sums[2]
-        if k < rows:
-            inverse = 1.0 / below if below > QUIET * blocks * size else 0.0
-            V[n, k] = complex(above_r * inverse, above_i * inverse)
-            vr, vi = real(V[n, k].real), real(V[n, k].imag)
+        inverse = 1.0 / below if below > QUIET * blocks * size else 0.0
+        V[n, k] = complex(above_r * inverse, above_i * inverse)
+        for b in range(blocks):
+            take(Y, f, b, n, Z, k % m, np.uint64(begin + b * size), real(V[n, k].real), real(V[n, k].imag))
 
 
 @numba.njit(**INNER)

@@ -159,22 +159,26 @@ def solve_normal(Rr, Ri, before, G):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
+def take_row(Z, m, begin, gr, gi, D, n):  # type: ignore[no-untyped-def]
+    """D[n] -= conj(g) z of one row; counters that cannot be negative, or it is not vectorised."""
+    for t in range(np.uint64(D.shape[2])):
+        s = begin + t
+        re = D[n, 0, t] - (gr * Z[m, 0, s] + gi * Z[m, 1, s])
+        im = D[n, 1, t] - (gr * Z[m, 1, s] - gi * Z[m, 0, s])
+        D[n, 0, t] = re
+        D[n, 1, t] = im
+
+
+@numba.njit(**INNER_FAST)
 def remainder(Z, G, taps, lead, delay, D):  # type: ignore[no-untyped-def]
     """D = x - G^H z: what the delayed frames do not predict of the present one."""
-    m, frames = Z.shape[0], D.shape[2]
+    m = Z.shape[0]
     for n in range(m):
-        yr, yi = D[n, 0], D[n, 1]
-        xr, xi = Z[n, 0, lead : lead + frames], Z[n, 1, lead : lead + frames]
-        for t in range(frames):
-            yr[t] = xr[t]
-            yi[t] = xi[t]
+        for t in range(D.shape[2]):
+            D[n, 0, t] = Z[n, 0, lead + t]
+            D[n, 1, t] = Z[n, 1, lead + t]
         for k in range(taps * m):
-            gr, gi = G[k, n].real, G[k, n].imag
-            s = shifted(k, m, taps, lead, delay)
-            zr, zi = Z[k % m, 0, s : s + frames], Z[k % m, 1, s : s + frames]
-            for t in range(frames):
-                yr[t] -= gr * zr[t] + gi * zi[t]
-                yi[t] -= gr * zi[t] - gi * zr[t]
+            take_row(Z, k % m, np.uint64(shifted(k, m, taps, lead, delay)), G[k, n].real, G[k, n].imag, D, n)
 
 
 @numba.njit(**INNER_FAST)

@@ -13,8 +13,9 @@ from bss.signals.delays import Delays
 from bss.signals.stft import Stft
 from bss.solvers.ica import fastica
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm")
 INSTANTANEOUS = ("fastica", "infomax")
+UNLIMITED = ("auto", "cacgmm")  # for more talkers than microphones
 TRIAL_SECONDS, TRIAL_FRAME_SECONDS = 20.0, 0.064
 # What the outputs of a trial of ICA share with a delay, relative to chance. Above 1.2 it was in 3 of 700 delay-free mixtures (2
 # to 4 talkers, real and synthetic, 0.5 to 12 s, noise down to 15 dB under them), none of them longer than 2 s. Below it was in
@@ -84,7 +85,8 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
     """
     check_choice("method", method, METHODS)
     part = _middle(x, rate)
-    Y = _trial(part, rate, n_sources)
+    crowded = n_sources is not None and n_sources > len(x)
+    Y = _trial(part, rate, None if crowded else n_sources)
     coherence, delayed = (None, None) if Y is None else (residual_coherence(Y), delayed_coherence(Y))
     delayed = None if delayed is None else round(delayed, 3)  # what is told is what decides
     apart = delays.measure(part, rate)
@@ -97,6 +99,11 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
     }
     delay_free = delayed is not None and delayed < DELAY_FREE
     finding = _finding(delayed, apart)
+    if method == "auto" and crowded:
+        n_fft, hop = window(x.shape[1], rate)
+        finding = f"{n_sources} talkers are more than {len(x)} microphones, and a demixing finds one per microphone at most"
+        reason = f"masks (cACGMM) with windows of {1e3 * n_fft / rate:.0f} ms, because {finding}"
+        return Choice("cacgmm", n_fft, hop, reason, (), evidence)
     if method == "auto":
         if delay_free:
             return Choice("fastica", 0, 0, f"FastICA, because {finding}", (), evidence)
@@ -107,7 +114,7 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
         warned = () if delay_free else (f"{method} cannot separate this recording well: {finding}; try --method auto",)
         return Choice(method, 0, 0, f"{method}, as asked", warned, evidence)
     n_fft, hop = window(x.shape[1], rate)
-    warned = (f"{finding}: FastICA would do, and better; try --method auto",) if delay_free else ()
+    warned = (f"{finding}: FastICA would do, and better; try --method auto",) if delay_free and not crowded else ()
     return Choice(method, n_fft, hop, f"{method} with windows of {1e3 * n_fft / rate:.0f} ms, as asked", warned, evidence)
 
 

@@ -61,8 +61,11 @@ class Solved:
         """(N, n) float32: source n as microphone mics[n] hears it."""
         gain = np.take_along_axis(self.mixing(), np.broadcast_to(mics, (*self.mixing().shape[:-2], 1, len(mics))), -2)
         scaled = self.separation.sources * gain.swapaxes(-1, -2)
-        y = scaled if self.stft is None else self.stft.inverse(scaled, self.n_samples)
-        return np.asarray(y, np.float32)
+        return self.to_samples(scaled)
+
+    def to_samples(self, Y: np.ndarray) -> np.ndarray:
+        """(N, n) float32 of spectra (F, N, T), or of samples."""
+        return np.asarray(Y if self.stft is None else self.stft.inverse(Y, self.n_samples), np.float32)
 
 
 def separate(
@@ -71,13 +74,17 @@ def separate(
     """Separate x (M, n) into n_sources as the choice says."""
     if choice.method in INSTANTANEOUS:
         solver = fastica if choice.method == "fastica" else infomax
-        step = _progress(progress, 0, 50)
+        step = progressing(progress, 0, 50)
         separation = solver(x, n_sources=n_sources, rng=rng, callback=step)
         return Solved(separation, x, None, x.shape[1], {choice.method: separation})
     stft = Stft(choice.n_fft, choice.hop)
     X = stft.forward(x)
+    if choice.method == "cacgmm":
+        from bss.pipeline.masking import masked  # it builds on this module
+
+        return masked(X, stft, x.shape[1], n_sources, rng=rng, progress=progress)
     if choice.method == "auxiva":
-        step = _progress(progress, 0, AUXIVA_ITERATIONS)
+        step = progressing(progress, 0, AUXIVA_ITERATIONS)
         stages = {"auxiva": iva.auxiva(X, n_sources=n_sources, n_iter=AUXIVA_ITERATIONS, rng=rng, callback=step)}
     else:
         stages = _ilrma(X, n_sources, rng, progress)
@@ -87,18 +94,19 @@ def separate(
 def _ilrma(X: np.ndarray, n_sources: int, rng: int, progress: Callable[[float], Any] | None) -> dict[str, Separation]:
     total = GAUSS_ITERATIONS + ILRMA_ITERATIONS
     first = iva.auxiva(
-        X, n_sources=n_sources, contrast="gauss", n_iter=GAUSS_ITERATIONS, rng=rng, callback=_progress(progress, 0, total)
+        X, n_sources=n_sources, contrast="gauss", n_iter=GAUSS_ITERATIONS, rng=rng, callback=progressing(progress, 0, total)
     )
     # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
     first = scaling.projection_back(first, X)
     second = iva.ilrma(
         X, n_sources=n_sources, n_iter=ILRMA_ITERATIONS, rng=rng, start=first.demixing,
-        callback=_progress(progress, GAUSS_ITERATIONS, total),
+        callback=progressing(progress, GAUSS_ITERATIONS, total),
     )  # fmt: skip
     return {"auxiva-gauss": first, "ilrma": second}
 
 
-def _progress(progress: Callable[[float], Any] | None, done: int, total: int) -> Callable[[int, float], Any] | None:
+def progressing(progress: Callable[[float], Any] | None, done: int, total: int) -> Callable[[int, float], Any] | None:
+    """A solver's callback that tells the share of all iterations that is done."""
     if progress is None:
         return None
     return lambda i, loss: progress(min(1.0, (done + i + 1) / total))

@@ -12,7 +12,7 @@ import numpy as np
 from bss.checks import check_shape
 from bss.errors import InputError, SolverError, UsageError, check_choice, check_int
 from bss.pipeline import identity
-from bss.pipeline.choose import METHODS, Choice, choose
+from bss.pipeline.choose import METHODS, UNLIMITED, Choice, choose
 from bss.pipeline.preflight import Preflight, preflight, require_two
 from bss.pipeline.result import Unmixed
 from bss.pipeline.separate import Solved, separate
@@ -32,6 +32,10 @@ class Plan:
     reference: int
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+
+    def leaves_residual(self, per_mic: bool) -> bool:
+        """Whether the sources need not sum to the reference microphone, and what is left becomes a track."""
+        return not per_mic and (self.n_sources < len(self.used) or self.choice.method == "cacgmm")
 
 
 def unmix(
@@ -58,7 +62,7 @@ def unmix(
         Hz.
     n_sources : int, optional
         N, the number of talkers; as many as there are usable microphones by default.
-    method : {"auto", "fastica", "infomax", "auxiva", "ilrma"}
+    method : {"auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm"}
         "auto" decides from the recording.
     reference_mic : int
         The microphone, from 0, at whose level and place each talker is given.
@@ -114,6 +118,8 @@ def carry_out(
     clock = time.perf_counter()
     solved, warned = _solve(usable, found, rng, progress)
     ordered = identity.per_mic(solved, usable) if per_mic else identity.in_order(solved, usable, found.reference)
+    if progress is not None:
+        progress(1.0)  # a solver may have converged early
     elapsed = {**found.seconds, "separate": time.perf_counter() - clock}
     return _result(ordered, solved, usable, rate, found, warned, elapsed, per_mic, rng)
 
@@ -154,7 +160,7 @@ def decide(
     clock = time.perf_counter()
     warned = [finding.message for finding in look.findings]
     used = _independent(look, per_mic)
-    count = _count(n_sources, len(used), per_mic)
+    count = _count(n_sources, len(used), per_mic, method)
     reference = _reference(look, used, reference_mic, warned)
     choice = choose(np.ascontiguousarray(x[list(used)], dtype=np.float32), rate, n_sources=count, method=method)
     return Plan(look, used, choice, count, reference, (*warned, *choice.warnings), {"choose": time.perf_counter() - clock})
@@ -169,17 +175,17 @@ def check_options(m: int, n_sources: int | None, method: str, reference_mic: int
         check_int("n_sources", n_sources, 1)
 
 
-def _count(n_sources: int | None, usable: int, per_mic: bool) -> int:
+def _count(n_sources: int | None, usable: int, per_mic: bool, method: str) -> int:
     if per_mic and n_sources not in (None, usable):
         raise UsageError(
             f"{n_sources} talkers asked for with a microphone each, and {usable} usable microphones",
             "that gives one track per microphone", "leave the number of talkers out",
         )  # fmt: skip
-    if n_sources is not None and n_sources > usable:
+    if n_sources is not None and n_sources > usable and method not in UNLIMITED:
         raise UsageError(
             f"{n_sources} talkers asked for, {usable} usable microphones",
-            "a linear separation finds at most one talker per microphone",
-            f"at most {usable} talkers; separation by time-frequency masks, planned, will handle more talkers than microphones",
+            f"{method} finds at most one talker per microphone",
+            f"at most {usable} talkers, or the method cacgmm (auto takes it), which separates more of them by masks",
         )  # fmt: skip
     return n_sources or usable
 
@@ -190,7 +196,7 @@ def _independent(look: Preflight, per_mic: bool) -> tuple[int, ...]:
     if mixed and per_mic:
         raise InputError(
             f"{look.names[mixed[0].channel or 0]} is an exact mixture of other channels",
-            "per_mic wants a microphone of their own for everyone", "leave out mix-downs and processed tracks",
+            "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
         )  # fmt: skip
     return tuple(k for k in look.usable if k not in {finding.channel for finding in mixed})
 
@@ -225,7 +231,7 @@ def _result(
 ) -> Unmixed:
     N = len(ordered.sources)
     residual = None
-    if not per_mic and len(usable) > N:
+    if found.leaves_residual(per_mic):
         residual = usable[found.reference] - ordered.sources.sum(0)
     if not all(np.isfinite(track).all() for track in (ordered.sources, residual) if track is not None):
         raise SolverError("the separation gave samples that are not finite", "", "`bss check` on the recording")
@@ -261,5 +267,5 @@ def memory_estimate(found: Plan, n: int) -> int:
     if not found.choice.n_fft:
         return signals
     spectra = 8 * n * found.choice.n_fft // (2 * found.choice.hop)  # one channel's complex64 bins
-    variances = spectra // 2 * N if found.choice.method == "ilrma" else 0
+    variances = spectra // 2 * N if found.choice.method in ("ilrma", "cacgmm") else 0
     return signals + spectra * (2 * M + 2 * N) + variances

@@ -92,10 +92,10 @@ class StudentT(Spherical):
             raise UsageError(f"dof={self.dof} is not positive", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
 
     def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return (self.dof + 2 * n_bins) / (self.dof + 2 * r**2)
+        return np.asarray((self.dof + 2 * n_bins) / (self.dof + 2 * r**2))
 
     def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return (self.dof / 2 + n_bins) * np.log1p(2 * r**2 / self.dof) - self.weights(r, n_bins) * r**2
+        return np.asarray((self.dof / 2 + n_bins) * np.log1p(2 * r**2 / self.dof) - self.weights(r, n_bins) * r**2)
 
 
 @dataclass(frozen=True)

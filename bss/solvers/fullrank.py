@@ -11,8 +11,8 @@ from bss.errors import SolverError
 from bss.kernels import numbers, seam
 from bss.solvers.mm import Callback
 
-NOISE = 1e-6  # of the microphones, relative to the recording: 60 dB under it
-PRIOR = 1e-4  # frames of sound from everywhere, as a share of all: keeps the spreads of the talkers from being singular
+NOISE = 1e-4  # of the microphones in every bin and frame, as a share of its power: 40 dB under it
+BLUR = 1e-3  # share of sound from everywhere with which a spread begins
 
 
 @dataclass
@@ -40,7 +40,9 @@ class FullRank:
         for i in range(n_iter):
             self.losses.append(self.state.step() / (f.n_bins * f.n_frames))
             if not np.isfinite(self.losses[-1]):
-                raise SolverError("the full-rank model diverged", "its likelihood is no longer finite", "`bss check` on the recording")
+                raise SolverError(
+                    "the full-rank model diverged", "its likelihood is no longer finite", "`bss check` on the recording"
+                )
             if callback is not None:
                 callback(i, self.losses[-1])
 
@@ -61,7 +63,7 @@ def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
         power = np.sum(np.abs(X[f]) ** 2, axis=0)
         v[f] = masks[f] * power / (M * level**2)
         Z = X[f] / np.sqrt(np.where(power > 0, power, 1))
-        for n, mask in enumerate(masks[f]):
-            C = (Z * mask) @ Z.conj().T
-            R[f, n] = C * (M / max(np.trace(C).real, 1e-6)) + 10 * PRIOR * np.eye(M)
-    return FullRank(kernels.FullRank(frames, v, R, noise=NOISE, prior=PRIOR * T))
+        C = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj())  # not BLAS, whose sums depend on its number of threads
+        trace = np.trace(C, axis1=1, axis2=2).real[:, None, None]
+        R[f] = C * (M / np.maximum(trace, 1e-6)) + BLUR * np.eye(M)
+    return FullRank(kernels.FullRank(frames, v, R, noise=NOISE))

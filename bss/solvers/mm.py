@@ -165,6 +165,6 @@ def check_sources(n_sources: int | None, M: int) -> int:
     if n_sources > M:
         raise UsageError(
             f"{n_sources} sources asked for, {M} microphones given", "a linear demixing finds at most one source per microphone",
-            f"n_sources of at most {M}; time-frequency masking for more talkers than microphones is planned",
+            f"n_sources of at most {M}, or bss.cacgmm, which separates more talkers than microphones by masks",
         )  # fmt: skip
     return check_int("n_sources", n_sources, 1, M)

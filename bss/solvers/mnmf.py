@@ -16,7 +16,7 @@ from bss.solvers.mm import Callback, background, check_spectra, majorise_minimis
 from bss.solvers.result import Separation, without_demixing
 from bss.solvers.updates import Update
 
-START_ITER = 20  # of AuxIVA: more helps no further
+START_ITER = 20  # of AuxIVA: by pairs of rows it is there by then
 BESIDE = 0.05  # share in which a source begins at the outputs that are not its own
 
 
@@ -97,7 +97,7 @@ def first_diagonaliser(X: np.ndarray, N: int) -> np.ndarray:
     """(F, M, M): the demixing of a short AuxIVA in the first N rows, and background that is uncorrelated with it."""
     F, M, _ = X.shape
     Q = np.zeros((F, M, M), np.complex128)
-    Q[:, :N] = majorise_minimise(X, Gauss(), updates.ISS, n_sources=N, n_iter=START_ITER, tol=0).demixing
+    Q[:, :N] = majorise_minimise(X, Gauss(), updates.IP2, n_sources=N, n_iter=START_ITER, tol=0).demixing
     if N < M:
         background(seam.of(X).covariance(X), Q, N)
     return Q

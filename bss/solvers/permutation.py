@@ -57,7 +57,7 @@ def _unit(activity: np.ndarray) -> np.ndarray:
 
 def _best(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(N,) rows of `second` (N, T) in the order in which they correlate best with those of `first`."""
-    return np.asarray(linear_sum_assignment(first @ second.T, maximize=True)[1])
+    return np.asarray(linear_sum_assignment(np.einsum("it,jt->ij", first, second), maximize=True)[1])
 
 
 def _joined(v: np.ndarray) -> np.ndarray:

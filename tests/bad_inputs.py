@@ -1,0 +1,235 @@
+"""The table of bad inputs: what is given, and the exact words that answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bss.pipeline.choose import METHODS
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bad input. `what`, `why` and `hint` are the exact words, or patterns where they begin with ^.
+
+    `by` says under which circumstances it is tried; with `plain` there is no second try with --json.
+    """
+
+    name: str
+    words: str
+    what: str
+    why: str = ""
+    hint: str = ""
+    code: int = 3
+    by: str = "in_process"
+    plain: bool = False
+
+
+HELP = "bss unmix --help"
+ONE = (
+    "the sound of a single microphone cannot be separated blindly by these methods",
+    "record with two microphones or more, and give the files of all of them",
+)
+SILENT = (
+    "there is nothing to separate",
+    "check cables, mute switches, gain and the chosen inputs, or choose a part with sound (--start, --end)",
+)
+COPIES = (
+    "that is one microphone copied, as in a stereo file made of one, and one microphone cannot be separated",
+    "record every microphone on a track of its own (multitrack, not mono or joint stereo)",
+)
+EXPORT = "export the file again, or choose a part before the first bad sample with --end"
+NO_FOLDER = ("results are to be written into it", "another -o DIR")
+SPAN = "seconds, with 0 <= start < end"
+TERMINAL = "ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/"
+
+FILES = [
+    Case("missing file", "unmix tow.wav", "tow.wav does not exist", "", "^did you mean two.wav or .*"),
+    Case(
+        "missing folder", "unmix nowhere/a.wav", "nowhere/a.wav does not exist", "there is no folder nowhere",
+        "look at the spelling of the folder",
+    ),
+    Case("wildcard without match", "unmix *.mp4", "no file matches *.mp4", "", "look at what is there: ."),
+    Case("no file named", "unmix", "missing argument 'FILES...'", "", HELP, 2),
+    Case("folder without audio", "unmix notes", "the folder notes holds no audio files", "", "name the files or another folder"),
+    Case(
+        "audio in subfolders only", "unmix deep", "the folder deep holds no audio files", "subfolders are not searched",
+        "name one of its subfolders: deep/mics",
+    ),
+    Case(
+        "text named .wav", "unmix text.wav", "^text.wav cannot be read( as audio)?", "^libsndfile says: .*; ffmpeg.*",
+        "^.*(WAV|ffmpeg).*",
+    ),
+    Case(
+        "truncated WAV", "unmix cut.wav", "cut.wav is truncated",
+        "the header says 128000 bytes of audio, the file holds 19956",
+        "copy it again, or save what is there: ffmpeg -i cut.wav fixed.wav",
+    ),
+    Case("zero-length file", "unmix empty.wav", "empty.wav is empty", "the file has no bytes", "record or copy it again"),
+    Case(
+        "WAV without samples", "unmix none.wav", "none.wav has no samples", "its header is good, but nothing was recorded",
+        "leave it out",
+    ),
+    Case(
+        "m4a without ffmpeg", "unmix talk.m4a", "talk.m4a cannot be read",
+        "^libsndfile says: .*; ffmpeg, which reads more formats, is not installed", "^.*install.*ffmpeg.*",
+        by="without_programs",
+    ),
+    Case(
+        "same file twice", "unmix two.wav ./two.wav", "two.wav is named twice",
+        "two copies of one microphone cannot be told apart", "name it once",
+    ),
+    Case(
+        "nothing on stdin", "unmix -", "stdin is empty", "the program before the pipe wrote nothing", "look at its messages",
+    ),
+    Case(
+        "stdin is a terminal", "unmix -", "stdin is a terminal", "'-' reads audio that is piped in", TERMINAL, 2,
+        by="on_a_terminal", plain=True,
+    ),
+]  # fmt: skip
+
+CHANNELS = [
+    Case("one channel", "unmix one.wav", "the recording has one channel, one.wav", *ONE),
+    Case("all channels silent", "unmix silent.wav", "both channels are silent", *SILENT),
+    Case("all channels identical", "unmix same.wav", "all 3 channels hold the same signal", *COPIES),
+    Case(
+        "NaN in all but one channel", "unmix nan.wav", "only one of the 3 channels can be used",
+        "nan.wav[2] holds NaN or infinite samples; nan.wav[3] holds NaN or infinite samples. A separation needs two", EXPORT,
+    ),
+    Case(
+        "infinite samples in all channels", "unmix inf.wav", "none of the 2 channels can be used",
+        "inf.wav[1] holds NaN or infinite samples; inf.wav[2] holds NaN or infinite samples. A separation needs two", EXPORT,
+    ),
+    Case(
+        "too short", "unmix two.wav --start 1 --end 1.05", "the recording holds 800 samples, 0.05 s",
+        "too little to learn a room from", "a longer part of the recording; ten seconds or more are good",
+    ),
+    Case(
+        "more talkers than microphones", "unmix two.wav --sources 3 --method ilrma",
+        "3 talkers asked for, 2 usable microphones", "ilrma finds at most one talker per microphone",
+        "at most 2 talkers, or the method cacgmm (auto takes it), which separates more of them by masks", 2,
+    ),
+    Case(
+        "--per-mic and fewer talkers", "unmix two.wav --per-mic --sources 1",
+        "1 talkers asked for with a microphone each, and 2 usable microphones", "that gives one track per microphone",
+        "leave the number of talkers out", 2,
+    ),
+    Case(
+        "--per-mic and a mix-down", "unmix mixdown.wav --per-mic", "mixdown.wav[3] is an exact mixture of other channels",
+        "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
+    ),
+]  # fmt: skip
+
+OPTIONS = [
+    *(
+        Case(
+            f"--sources {value}", f"unmix two.wav --sources {value}", f"--sources {value} is not a number of talkers", "",
+            "--sources 2, or --sources auto", 2,
+        )
+        for value in ("x", "0", "-1", "2.5")
+    ),
+    Case(
+        "unknown method", "unmix two.wav --method ilmra", "--method ilmra is not known", "",
+        "did you mean ilrma? one of " + ", ".join(METHODS), 2,
+    ),
+    Case(
+        "unknown option", "unmix two.wav --sorces 2", "there is no option --sorces", "", f"did you mean --sources? {HELP}", 2,
+    ),
+    Case("unknown command", "unmx two.wav", "no such command 'unmx'. Did you mean 'unmix'?", "", "bss --help", 2),
+    Case(
+        "--reference-mic 9", "unmix two.wav --reference-mic 9", "--reference-mic 9: the recording has 2 channels", "",
+        "1 to 2", 2,
+    ),
+    Case(
+        "--reference-mic 0", "unmix two.wav --reference-mic 0", "--reference-mic: 0 is not in the range x>=1", "", HELP, 2,
+    ),
+    Case(
+        "--start after the end", "unmix two.wav --start 9", "two.wav ends before the start at 9 s", "it lasts 2.000 s",
+        "an earlier --start",
+    ),
+    Case(
+        "--end before --start", "unmix two.wav --start 2 --end 1", "start=2.0 and end=1.0 leave nothing to read", "", SPAN, 2,
+    ),
+    Case("--start nan", "unmix two.wav --start nan", "start=nan and end=None leave nothing to read", "", SPAN, 2),
+    Case(
+        "--start is no number", "unmix two.wav --start soon", "^--start: 'soon' is not a valid float.*", "", HELP, 2,
+    ),
+    Case("--seed -1", "unmix two.wav --seed -1", "--seed: -1 is not in the range x>=0", "", HELP, 2),
+    Case("--threads 0", "unmix two.wav --threads 0", "--threads: 0 is not in the range x>=1", "", HELP, 2),
+    Case("-o without a name", "unmix two.wav -o", "option '-o' requires an argument", "", HELP, 2, plain=True),
+    Case(
+        "-o with an empty name", "unmix two.wav -o ''", "-o was given an empty name", "",
+        "look at the variable or quotes it came from", 2,
+    ),
+    Case(
+        "-o - and --json", "unmix two.wav -o - --json", "-o - and --json both want stdout", "",
+        "a folder for the tracks, or no --json", 2,
+    ),
+]  # fmt: skip
+
+PLACES = [
+    Case(
+        "output exists", "unmix two.wav -o done", "done/source1.wav exists and 1 more", "nothing is replaced unasked",
+        "--overwrite (in Python overwrite=True), or another -o DIR",
+    ),
+    Case("-o is a file", "unmix two.wav -o one.wav", "one.wav is not a folder", *NO_FOLDER),
+    Case("-o below a file", "unmix two.wav -o one.wav/tracks", "one.wav is not a folder", *NO_FOLDER),
+    Case(
+        "-o where nobody may write", "unmix two.wav -o /proc/tracks", "the folder /proc/tracks cannot be made", "^.+",
+        "another -o DIR",
+    ),
+    Case(
+        "an output is an input", "unmix source1.wav one.wav -o . --overwrite", "source1.wav is one of the inputs",
+        "inputs are never written to", "another -o DIR",
+    ),
+    Case(
+        "full disk", "unmix two.wav -o tracks", "the disk of tracks has too little room",
+        "about 0.4 MB are needed, 0.0 MB are free", "make room, or another -o DIR", by="on_a_full_disk",
+    ),
+    Case(
+        "disk that gets full on the way", "unmix two.wav -o tracks", "tracks/source1.wav cannot be written", "^.+",
+        "see whether the disk is full", by="where_files_end_early", plain=True,
+    ),
+    Case(
+        "stdout gets full", "unmix two.wav -o -", "No space left on device", "the system refused it", by="to_a_full_device",
+        plain=True,
+    ),
+    Case(
+        "-o - on a terminal", "unmix two.wav -o -", "stdout is a terminal", "audio would garble it", "-o DIR, or a pipe", 2,
+        by="on_a_terminal", plain=True,
+    ),
+    Case("Ctrl-C while it separates", "unmix long.wav -o tracks", "interrupted", code=130, by="interrupted", plain=True),
+]  # fmt: skip
+
+OTHERS = [
+    Case("missing file", "check tow.wav", "tow.wav does not exist", "", "^did you mean two.wav or .*"),
+    Case("one channel", "check one.wav", "the recording has one channel, mic 1 (one.wav)", *ONE),
+    Case("no voices", "mix", "no voices were given", "", "bss mix anna.wav ben.wav -o scene/, or --scene scene.json", 2),
+    Case("missing voice", "mix onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
+    Case("silent voice", "mix hush.wav one.wav", "^.*silent.*", "^.+", "^.+"),
+    Case("a scene on stdout", "mix one.wav -o -", "-o - means stdout, which cannot hold several files", "", "a folder", 2),
+    Case(
+        "impossible reverberation", "mix one.wav --rt60 99", "rt60=99 s is out of range for a room of 6x5x3 m", "^.+", "^.+", 2,
+    ),
+    Case(
+        "a room that is no size", "mix one.wav --room large", "--room large is not understood",
+        "expected numbers with x between", "6x5x3", 2,
+    ),
+    Case(
+        "one argument", "score one.wav", "1 names were given, not REFERENCES and ESTIMATES",
+        "expected the true tracks and the separated ones",
+        'folders, or globs in quotes: bss score "truth/*.wav" "sources/*.wav"', 2,
+    ),
+    Case("missing estimates", "score one.wav onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
+    Case(
+        "NaN in an estimate", "score two.wav nan.wav", "nan.wav[2] holds 1 NaN or infinite samples",
+        "no score of them means anything",
+    ),
+    Case(
+        "score under the gate", "score one.wav source1.wav --fail-under 50",
+        "^the mean SI-SDR is .* dB, under the 50 dB of --fail-under", code=5,
+    ),
+    Case("no text", "voices", "missing argument 'TEXT...'", "", "bss voices --help", 2),
+    Case("voices on stdout", "voices hello -o -", "-o - means stdout, which cannot hold several files", "", "a folder", 2),
+]  # fmt: skip
+
+CASES = [*FILES, *CHANNELS, *OPTIONS, *PLACES, *OTHERS]
