@@ -54,11 +54,11 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("talkers", [1, 2])
 def test_masks_can_be_asked_for_where_a_demixing_would_do(talkers: int) -> None:
-    scene = room(2, 4.0, n_mics=2, seed=1, rt60=0.2)
+    scene = room(2, 4.0, n_mics=2, seed=2, rt60=0.2)
     result = bss.unmix(scene.mixture, RATE, n_sources=talkers, method="cacgmm")
     assert (result.method, len(result.sources)) == ("cacgmm", talkers)
     if talkers == 2:
-        assert improvement(scene.images[:, 0], result.sources, scene.mixture[0]).mean() > 5
+        assert improvement(scene.images[:, 0], result.sources, scene.mixture[0]).mean() > 8
 
 
 def test_a_microphone_each_and_masks() -> None:

@@ -14,7 +14,7 @@ from bss.solvers import fullrank, masks
 from bss.solvers.result import Separation, without_demixing
 
 MASK_ITERATIONS = 40
-# Of the full-rank model: on rooms with 3 talkers and 2 microphones it gains 1.5 dB over masks by then, and loses some of it
+# Of the full-rank model: on rooms with 3 talkers and 2 microphones it gains about 2 dB over masks by then, and loses some of it
 # later where there is much echo (docs/methods.md).
 FILTER_ITERATIONS = 15
 

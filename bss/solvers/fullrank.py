@@ -54,7 +54,7 @@ class FullRank:
 
 def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
     """The model as masks (F, N, T) on X (F, M, T) suggest it: spreads of what is under each mask, its powers."""
-    F, M, T = X.shape
+    F, M, _ = X.shape
     kernels, level = seam.of(X), numbers.level(X)
     frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
     R = np.empty((F, masks.shape[1], M, M), np.complex128)
