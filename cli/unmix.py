@@ -116,7 +116,7 @@ def _say(out: Output, recording: Recording, found: Plan, options: dict[str, Any]
         out.warn(warning)
     seconds = recording.x.shape[1] / recording.rate
     mics = f"{len(found.used)} microphones, {seconds:.1f} s at {recording.rate} Hz"
-    guess = "" if options["sources"] != "auto" else " (one per microphone; --sources if there were fewer)"
+    guess = "" if options["sources"] != "auto" or options["per_mic"] else " (one per microphone; --sources if there were fewer)"
     out.say(f"{mics}: {found.n_sources} talkers{guess}")
     out.say(f"method: {found.choice.reason}")
 

@@ -110,7 +110,7 @@ CHANNELS = [
     ),
     Case(
         "--per-mic and fewer talkers", "unmix two.wav --per-mic --sources 1",
-        "1 talkers asked for with a microphone each, and 2 usable microphones", "that gives one track per microphone",
+        "1 asked for as the number of talkers, and a track for each of 2 microphones", "only one of the two can be",
         "leave the number of talkers out", 2,
     ),
     Case(

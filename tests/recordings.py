@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -91,7 +92,10 @@ def improvement(truth: np.ndarray, estimates: np.ndarray, mixture: np.ndarray) -
 def save(path: Path, x: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> str:
     """Write (n,) or (M, n) without the code under test; the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.atleast_2d(x).T, rate, subtype=subtype)
+    samples = np.atleast_2d(x).T
+    if subtype == "PCM_16":  # libsndfile rounds differently for WAV and FLAC
+        samples = np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
+    soundfile.write(path, samples, rate, subtype=subtype)
     return str(path)
 
 
@@ -107,6 +111,28 @@ _APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signat
 def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
     """`bss ARGUMENTS` in this process."""
     return CliRunner(**_APART).invoke(cli, [str(a) for a in arguments], input=stdin)
+
+
+def unmix(*words: str | Path, code: int = 0, **options: Any) -> Result:
+    """`bss unmix WORDS` in this process, which must end with that code."""
+    done = run("unmix", *words, **options)
+    assert done.exit_code == code, done.stderr
+    return done
+
+
+def document(folder: Path) -> dict[str, Any]:
+    """The result.json that is there."""
+    found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return found
+
+
+def tracks(folder: Path) -> np.ndarray:
+    """(N, n) float32, the sources that are there."""
+    return np.stack([soundfile.read(p, dtype="float32")[0] for p in sorted(folder.glob("source*.wav"))])
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
 
 
 BSS = [sys.executable, "-c", "from bss_cli.main import main; main()"]

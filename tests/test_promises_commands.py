@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 from pathlib import Path
@@ -101,6 +100,8 @@ def test_8_voices_too(tmp_path: Path) -> None:
 
 def on_a_terminal(words: list[str], cwd: Path) -> tuple[int, bytes]:
     """Exit code and stderr of a command whose stderr is a terminal."""
+    import pty
+
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*BSS, *words], cwd=cwd, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"}

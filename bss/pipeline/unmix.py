@@ -178,8 +178,8 @@ def check_options(m: int, n_sources: int | None, method: str, reference_mic: int
 def _count(n_sources: int | None, usable: int, per_mic: bool, method: str) -> int:
     if per_mic and n_sources not in (None, usable):
         raise UsageError(
-            f"{n_sources} talkers asked for with a microphone each, and {usable} usable microphones",
-            "that gives one track per microphone", "leave the number of talkers out",
+            f"{n_sources} asked for as the number of talkers, and a track for each of {usable} microphones",
+            "only one of the two can be", "leave the number of talkers out",
         )  # fmt: skip
     if n_sources is not None and n_sources > usable and method not in UNLIMITED:
         raise UsageError(
