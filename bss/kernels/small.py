@@ -11,11 +11,11 @@ from typing import Any
 import numba
 import numpy as np
 
-# what Python calls is kept on disk; what only kernels call becomes a part of them, and needs neither a cache nor a way in
-JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+# What Python calls is kept on disk; what only kernels call becomes a part of them, and needs neither a cache nor a way in.
+# fastmath is said even where it is off: an inner function takes over what is not said from the first kernel that calls it.
+JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": False}
 FAST: dict[str, Any] = {**JIT, "fastmath": True}
-OUTER = FAST
-INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "fastmath": False}
 INNER_FAST: dict[str, Any] = {**INNER, "fastmath": True}
 
 
