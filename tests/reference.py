@@ -109,21 +109,28 @@ def frame_power(Y: np.ndarray) -> np.ndarray:
     return np.einsum("fnt,fnt->nt", _complex(Y), _complex(Y).conj()).real / len(Y)
 
 
-def nmf_step(P: np.ndarray, B: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def majorised(P: np.ndarray, R: np.ndarray, dof: float | None) -> np.ndarray:
+    """The variance of the majoriser: R for a Gauss, (dof R + 2 P) / (dof + 2) for Student's t; Kitamura et al. (2018), eq. 21."""
+    return R if dof is None else (dof * R + 2 * P) / (dof + 2)
+
+
+def nmf_step(P: np.ndarray, B: np.ndarray, H: np.ndarray, dof: float | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """New B, new H and R = B H: first the basis, then with it the activations; Kitamura et al. (2016), eqs. 19-20."""
     P, B, H = (a.astype(float) for a in (P, B, H))
     F, T = P.shape
     K = B.shape[1]
     R, new = B @ H, B.copy()
+    C = majorised(P, R, dof)
     for f in range(F):
         for k in range(K):
-            above = sum(P[f, t] * H[k, t] / R[f, t] ** 2 for t in range(T))
+            above = sum(P[f, t] * H[k, t] / (R[f, t] * C[f, t]) for t in range(T))
             below = sum(H[k, t] / R[f, t] for t in range(T))
             new[f, k] = B[f, k] * np.sqrt(above / below)
     B, R, new = new, new @ H, H.copy()
+    C = majorised(P, R, dof)
     for t in range(T):
         for k in range(K):
-            above = sum(P[f, t] * B[f, k] / R[f, t] ** 2 for f in range(F))
+            above = sum(P[f, t] * B[f, k] / (R[f, t] * C[f, t]) for f in range(F))
             below = sum(B[f, k] / R[f, t] for f in range(F))
             new[k, t] = H[k, t] * np.sqrt(above / below)
     return B, new, B @ new

@@ -119,24 +119,27 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", COMPLEX)
 @pytest.mark.parametrize("update", cpu.UPDATES)
 @pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("dof", [None, 3.0])
 @pytest.mark.usefixtures("blocks")
-def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dtype: Any) -> None:
+def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dtype: Any, dof: float | None) -> None:
     X, W = spectra(dtype, m), square(m)
     B, H = positive(m, F, components), positive(m, components, T, seed=3)
     kept = B.copy(), H.copy()
     Y = reference.demix(W, X)
     state = cpu.Frames(X, W, m)
-    lowrank = cpu.LowRank(state, B, H)
+    lowrank = cpu.LowRank(state, B, H, dof)
     loss = lowrank.move(update)
-    fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n])[0] for n in range(m)]
+    fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n], dof)[0] for n in range(m)]
     R = np.stack([fitted[n] @ H[n] for n in range(m)])
     P = np.abs(Y.swapaxes(0, 1)) ** 2
-    assert loss == pytest.approx(np.sum(P / R + np.log(R)) / T, rel=1e-4 if dtype is np.complex64 else 1e-10)
-    want_Y, want_W = moved(Y, W, reference.covariance(X), 1 / R, update)
+    fit = P / R if dof is None else (1 + dof / 2) * np.log(1 + 2 * P / (dof * R))
+    assert loss == pytest.approx(np.sum(fit + np.log(R)) / T, rel=1e-4 if dtype is np.complex64 else 1e-10)
+    want_Y, want_W = moved(Y, W, reference.covariance(X), 1 / reference.majorised(P, R, dof), update)
     assert_near(in_phase(state.demixing(), want_W), want_W, dtype)
     assert_near(in_phase(outputs(state), want_Y), want_Y, dtype)
     P = np.abs(want_Y.swapaxes(0, 1)) ** 2
-    want_H = [H[n] * np.sqrt((fitted[n].T @ (P[n] / R[n] ** 2)) / (fitted[n].T @ (1 / R[n]))) for n in range(m)]
+    C = reference.majorised(P, R, dof)
+    want_H = [H[n] * np.sqrt((fitted[n].T @ (P[n] / (R[n] * C[n]))) / (fitted[n].T @ (1 / R[n]))) for n in range(m)]
     new_H = state.from_blocks(lowrank.H)
     np.testing.assert_allclose(new_H.mean(2), 1, rtol=1e-5)  # the level is in the spectra
     want_R = np.stack([fitted[n] @ want_H[n] for n in range(m)])

@@ -56,7 +56,7 @@ def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change
                     products(Y, f, b, P)
                     weigh(P, phi, b, G)
             unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
+            change[c] += move(update, V, C, A, W, f, share, loads, work, w)
             for b in range(blocks):
                 if m == 2:
                     outputs_pair(Y, f, b, A)

@@ -185,7 +185,7 @@ def diagonal_sweep(first, step, Y, W, C, B, H, H_mean, g, frames, small, share, 
             spectral_step(Y, B, H, g, gT, f, floor, L, R, E, U, D, sums)
             floors(B, H_mean, g, f, small, floor)
             loss[c] += covariances(Y, B, H, gT, f, frames, floor, L, R, P, G, V)
-            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
+            change[c] += move(update, V, C, A, W, f, share, loads, work, w)
             temporal_sums(Y, B, g, f, A, R, E, S, U, D, above[c], below[c])
 
 

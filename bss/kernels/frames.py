@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.kernels import lowrank, sweep, threads
+from bss.kernels import lowrank, planes, sweep, threads
 from bss.kernels.moves import IP, IP2, ISS, ISS2
 from bss.kernels.numbers import floor
 
@@ -53,16 +53,16 @@ class Frames:
         self._power: np.ndarray | None = None
 
     def _fill(self, X: np.ndarray) -> None:
-        """Y, C from X, a few bins at a time."""
+        """Y, C from X; a few bins at a time where X has to be put in order."""
+        W = self.W / self.level
+        if X.flags.c_contiguous:
+            threads.run(planes.fill, threads.CHUNKS, X, W, self.Y, self.C)
+            return
         step = max(1, (1 << 21) // max(1, X[0].nbytes))
         for start in range(0, len(X), step):
-            f = slice(start, min(start + step, len(X)))
-            Y = (self.W[f] / self.level).astype(X.dtype) @ X[f]
-            self.C[f] = (Y @ Y.conj().swapaxes(1, 2)) / X.shape[2]
-            for b in range(self.blocks):
-                part = Y[:, :, b * self.size : (b + 1) * self.size]
-                self.Y[f, b, :, 0, : part.shape[2]] = part.real
-                self.Y[f, b, :, 1, : part.shape[2]] = part.imag
+            f = slice(start, start + step)
+            part = np.ascontiguousarray(X[f])
+            threads.run(planes.fill, threads.CHUNKS, part, W[f], self.Y[f], self.C[f])
 
     @property
     def n_bins(self) -> int:
@@ -107,10 +107,11 @@ class Frames:
 
 
 class LowRank:
-    """The variances of N sources as B H, and their step together with the demixing's."""
+    """The variances of N sources as B H, and their step together with the demixing's; Student's t where dof is given."""
 
-    def __init__(self, frames: Frames, B: np.ndarray, H: np.ndarray) -> None:
+    def __init__(self, frames: Frames, B: np.ndarray, H: np.ndarray, dof: float | None = None) -> None:
         self.frames = frames
+        self.tail = None if dof is None else frames.dtype.type(2.0 / (dof + 2.0))
         self.B = np.array(B, frames.dtype, order="C")  # a copy: the kernels write to it
         self.H = frames.to_blocks(H)
         shape = (threads.CHUNKS, *self.H.shape)
@@ -122,10 +123,10 @@ class LowRank:
         return np.asarray(self.H.sum((0, 3), dtype=np.float64) / self.frames.n_frames)
 
     def move(self, update: str) -> float:
-        """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] summed over bins and sources as it was
-        between the first two, and leaves the frames' log_det as it is after."""
+        """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] (or what Student's t has for it) summed
+        over bins and sources as it was between the first two, and leaves the frames' log_det as it is after."""
         f = self.frames
-        how = (f.n_frames, f.small, f.share, UPDATES[update])
+        how = (f.n_frames, f.small, f.share, UPDATES[update], self.tail)
         sums = (self.above, self.below, f.change, self.loss)
         threads.run(lowrank.lowrank_sweep, f.Y, f.W, f.C, self.B, self.H, self.H_mean(), *how, *sums)
         f.log_det += float(f.change.sum())

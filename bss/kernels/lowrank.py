@@ -1,15 +1,19 @@
-"""Compiled iteration of ILRMA: demixing and low-rank variances in one pass over the spectra, laid out as in `sweep`."""
+"""Compiled iteration of ILRMA, Gaussian or Student's t: demixing and low-rank variances in one pass, laid out as in `sweep`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+from numba.extending import overload
 
-from bss.kernels.moves import move
+from bss.kernels.moves import ISS, move, move_two
 from bss.kernels.small import FAST, INNER_FAST
 from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
 
 SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
+DEEP = 16
 
 
 @numba.njit(**INNER_FAST)
@@ -38,8 +42,8 @@ def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-untyped-def]
-    """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016)."""
+def spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums):  # type: ignore[no-untyped-def]
+    """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016), or eq. 24 of Kitamura et al. (2018) with a tail."""
     floor = lowest(B, H_mean, f, n, small)
     blocks, components, frames = Y.shape[1], H.shape[2], Y.shape[4]
     one, zero = Y.dtype.type(1), Y.dtype.type(0)
@@ -48,8 +52,9 @@ def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-
         variances(B, H, f, b, n, floor, R)
         for t in range(frames):
             inverse = one / R[t]
+            power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+            Q[t] = power * inverse * heavier(inverse, power, tail)
             R[t] = inverse
-            Q[t] = (Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]) * inverse * inverse
         for k in range(components):
             above, below = zero, zero
             for t in range(frames):
@@ -62,20 +67,31 @@ def spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums):  # type: ignore[no-
             B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), SILENCE)
 
 
+def heavier(inverse: Any, power: Any, tail: Any) -> Any:
+    """1 / C, with the variance of the majoriser C = R + tail (power - R): R itself, of a Gauss, where there is no tail."""
+    raise NotImplementedError  # only kernels call it: see below
+
+
+@overload(heavier)
+def _heavier(inverse, power, tail):  # type: ignore[no-untyped-def]
+    if isinstance(tail, numba.types.NoneType):
+        return lambda inverse, power, tail: inverse
+    one = np.float32(1) if inverse is numba.types.float32 else np.float64(1)
+    return lambda inverse, power, tail: inverse / (one + tail * (power * inverse - one))
+
+
 @numba.njit(**INNER_FAST)
 def log_sum(R, frames):  # type: ignore[no-untyped-def]
-    """sum_t log R[t], a logarithm for every eight: eight variances of at least SILENCE have a product."""
+    """sum_t log R[t], a logarithm for every DEEP: the product of so many cannot underflow, with SILENCE the least of them."""
+    width = frames // DEEP
     total = 0.0
-    t = 0
-    while t + 8 <= frames:
+    for i in range(width):
         product = 1.0
-        for i in range(8):
-            product *= R[t + i]
+        for j in range(DEEP):
+            product *= R[j * width + i]
         total += np.log(product)
-        t += 8
-    while t < frames:
+    for t in range(width * DEEP, frames):
         total += np.log(R[t])
-        t += 1
     return total
 
 
@@ -88,8 +104,7 @@ def weights(Y, B, H, H_mean, f, n, frames, small, R, phi):  # type: ignore[no-un
     loss = 0.0
     for b in range(blocks):
         variances(B, H, f, b, n, floor, R)
-        here = min(size, frames - b * size)
-        loss += log_sum(R, here)
+        loss += log_sum(R, min(size, frames - b * size))
         fit = Y.dtype.type(0)
         for t in range(size):
             phi[b, n, t] = one / R[t]
@@ -99,32 +114,55 @@ def weights(Y, B, H, H_mean, f, n, frames, small, R, phi):  # type: ignore[no-un
 
 
 @numba.njit(**INNER_FAST)
-def temporal_sums(Y, B, phi, f, above, below):  # type: ignore[no-untyped-def]
-    """above[b, n, k, t] += B |y|^2 / R^2, below += B / R: what one bin adds to the step of the activations."""
-    blocks, n_sources, components, frames = above.shape
+def student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse):  # type: ignore[no-untyped-def]
+    """phi = 1 / C, inverse = 1 / R; returns sum_t (log C / R - log(1 - tail)) / tail + log R: with tail = 2 / (dof + 2) that is
+    (1 + dof / 2) log(1 + 2 |y|^2 / (dof R)) + log R."""
+    floor = lowest(B, H_mean, f, n, small)
+    blocks, size = Y.shape[1], Y.shape[4]
+    one = Y.dtype.type(1)
+    loss = 0.0
+    for b in range(blocks):
+        variances(B, H, f, b, n, floor, R)
+        here = min(size, frames - b * size)
+        spread = log_sum(R, here)
+        for t in range(size):
+            power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+            inverse[b, n, t] = one / R[t]
+            R[t] += tail * (power - R[t])
+            phi[b, n, t] = one / R[t]
+        loss += (log_sum(R, here) - spread - here * np.log(1.0 - tail)) / tail + spread
+    return loss
+
+
+@numba.njit(**INNER_FAST)
+def temporal_sums(Y, B, inverse, f, tail, above, below, c):  # type: ignore[no-untyped-def]
+    """above[c, b, n, k, t] += B |y|^2 / (R C), below += B / R: what one bin adds to the step of the activations."""
+    blocks, n_sources, components, frames = above.shape[1:]
     for b in range(blocks):
         for n in range(n_sources):
             for k in range(components):
                 value = B[n, f, k]
                 for t in range(frames):
-                    scaled = value * phi[b, n, t]
-                    below[b, n, k, t] += scaled
+                    scaled = value * inverse[b, n, t]
+                    below[c, b, n, k, t] += scaled
                     power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
-                    above[b, n, k, t] += scaled * phi[b, n, t] * power
+                    above[c, b, n, k, t] += scaled * power * heavier(inverse[b, n, t], power, tail)
 
 
 @numba.njit(**FAST)
-def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, update, above, below, change, loss):  # type: ignore[no-untyped-def]
+def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, update, tail, above, below, change, loss):  # type: ignore[no-untyped-def]
     """One iteration: spectra of each bin, its demixing, then what its new outputs say of the activations.
 
-    above, below [chunk, b, n, k, t] are what `temporal_step` needs; change as in `frame_sweep`; loss[chunk] is the sum of
-    |y|^2 / R + log R before the demixing moved.
+    The sources are Gaussian where `tail` is None, else Student's t with tail = 2 / (dof + 2). above, below [chunk, b, n, k, t]
+    are the sums of the activations' step; change as in `frame_sweep`; loss[chunk] is what `weights` returns, before the
+    demixing moved.
     """
     bins, blocks, m, _, size = Y.shape
     n_sources, components, chunks = H.shape[1], H.shape[2], above.shape[0]
     P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
     R, Q = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
     phi = np.empty((blocks, n_sources, size), Y.dtype)
+    inverse = phi if tail is None else np.empty((blocks, n_sources, size), Y.dtype)
     sums = np.empty((components, 2))
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
@@ -135,8 +173,11 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
         change[c], loss[c] = 0.0, 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for n in range(n_sources):
-                spectral_step(Y, B, H, H_mean, f, n, small, R, Q, sums)
-                loss[c] += weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
+                spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums)
+                if tail is None:
+                    loss[c] += weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
+                else:
+                    loss[c] += student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse)
             G[:] = 0.0
             for b in range(blocks):
                 if m == 2:
@@ -144,11 +185,14 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
                 else:
                     products(Y, f, b, P)
                     weigh(P, phi, b, G)
-            unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
+            if m == 2 and n_sources == 2 and len(update) == len(ISS):
+                change[c] += move_two(G, 1.0 / frames, A, W, f, share)
+            else:
+                unpack(G, 1.0 / frames, V)
+                change[c] += move(update, V, C, A, W, f, share, loads, work, w)
             for b in range(blocks):
                 if m == 2:
                     outputs_pair(Y, f, b, A)
                 else:
                     outputs(Y, f, b, A, S)
-            temporal_sums(Y, B, phi, f, above[c], below[c])
+            temporal_sums(Y, B, inverse, f, tail, above, below, c)

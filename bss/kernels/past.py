@@ -104,7 +104,7 @@ def past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P,
     """One sweep in one bin; returns the change of log det C_b of the background's rows, whose weights are one."""
     m, blocks, size = X.shape[1], Y.shape[1], Y.shape[4]
     lead = Z.shape[2] - blocks * size
-    before = background_log_det(C[f], n_sources, work) if n_sources < m else 0.0
+    before = background_log_det(C, f, n_sources, work) if n_sources < m else 0.0
     to_planes(X, f, lead, scale, Z)
     for n in range(m):
         steer_row(Y, f, n, phi, Z, lead, delay, V)
@@ -115,7 +115,7 @@ def past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P,
     if n_sources == m:
         return 0.0
     plain_covariance(Y, f, frames, P, sums, C[f : f + 1])
-    return background_log_det(C[f], n_sources, work) - before
+    return background_log_det(C, f, n_sources, work) - before
 
 
 @numba.njit(**JIT)
@@ -133,7 +133,7 @@ def past_sweep(first, step, X, Y, W, C, G, phi, frames, scale, delay, n_sources,
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             change[c] += past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w)
             for b in range(blocks):
-                add_power(Y, f, b, power[c])
+                add_power(Y, f, b, power, c)
 
 
 @numba.njit(**JIT)

@@ -112,8 +112,8 @@ def load(V, share, loads):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def decorrelate(A, C, n_sources, work, w):  # type: ignore[no-untyped-def]
-    """Background rows of A made uncorrelated with the sources' rows: OverIVA's constraint, eq. 13 of Scheibler and Ono (2019)."""
+def decorrelate(A, C, f, n_sources, work, w):  # type: ignore[no-untyped-def]
+    """Background rows of A made uncorrelated with the sources' rows under C[f]: OverIVA, eq. 13 of Scheibler and Ono (2019)."""
     m = A.shape[0]
     for b in range(n_sources, m):
         # coefficients D of the sources in row b: (A_s C A_s^H) D^H = A_s C a_b^H
@@ -123,7 +123,7 @@ def decorrelate(A, C, n_sources, work, w):  # type: ignore[no-untyped-def]
                 z = 0j
                 for p in range(m):
                     for q in range(m):
-                        z += A[i, p] * C[p, q] * A[row, q].conjugate()
+                        z += A[i, p] * C[f, p, q] * A[row, q].conjugate()
                 if j == n_sources:
                     w[i] = z
                 else:
@@ -135,25 +135,25 @@ def decorrelate(A, C, n_sources, work, w):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def congruence(A, C, work):  # type: ignore[no-untyped-def]
-    """C := A C A^H; `work` is overwritten."""
+def congruence(A, C, f, work):  # type: ignore[no-untyped-def]
+    """C[f] := A C[f] A^H; `work` is overwritten."""
     m = A.shape[0]
     for i in range(m):
         for j in range(m):
             z = 0j
             for q in range(m):
-                z += A[i, q] * C[q, j]
+                z += A[i, q] * C[f, q, j]
             work[i, j] = z
     for i in range(m):
         for j in range(m):
             z = 0j
             for q in range(m):
                 z += work[i, q] * A[j, q].conjugate()
-            C[i, j] = z
+            C[f, i, j] = z
 
 
 @numba.njit(**INNER)
-def background_log_det(C, n_sources, work):  # type: ignore[no-untyped-def]
-    """log det of the background's block of C; 0 where it is singular, which a silent bin stays."""
-    value = log_abs_det(C[n_sources:, n_sources:], work)
+def background_log_det(C, f, n_sources, work):  # type: ignore[no-untyped-def]
+    """log det of the background's block of C[f]; 0 where it is singular, which a silent bin stays."""
+    value = log_abs_det(C[f, n_sources:, n_sources:], work)
     return value if np.isfinite(value) else 0.0

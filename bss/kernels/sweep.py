@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.moves import move
+from bss.kernels.moves import ISS, move, move_two
 from bss.kernels.small import FAST, INNER_FAST
 
 
@@ -163,11 +163,11 @@ def outputs_pair(Y, f, b, A):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def add_power(Y, f, b, power):  # type: ignore[no-untyped-def]
-    """power[b, n, t] += |y_n|^2."""
-    for n in range(power.shape[1]):
-        for t in range(power.shape[2]):
-            power[b, n, t] += Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+def add_power(Y, f, b, power, c):  # type: ignore[no-untyped-def]
+    """power[c, b, n, t] += |y_n|^2."""
+    for n in range(power.shape[2]):
+        for t in range(power.shape[3]):
+            power[c, b, n, t] += Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
 
 
 @numba.njit(**FAST)
@@ -178,7 +178,7 @@ def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
         power[c] = 0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for b in range(Y.shape[1]):
-                add_power(Y, f, b, power[c])
+                add_power(Y, f, b, power, c)
 
 
 @numba.njit(**FAST)
@@ -201,11 +201,14 @@ def frame_sweep(first, step, Y, W, C, phi, frames, share, update, power, change)
                 else:
                     products(Y, f, b, P)
                     weigh(P, phi, b, G)
-            unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C[f], A, W[f], share, loads, work, w)
+            if m == 2 and n_sources == 2 and len(update) == len(ISS):
+                change[c] += move_two(G, 1.0 / frames, A, W, f, share)
+            else:
+                unpack(G, 1.0 / frames, V)
+                change[c] += move(update, V, C, A, W, f, share, loads, work, w)
             for b in range(blocks):
                 if m == 2:
                     outputs_pair(Y, f, b, A)
                 else:
                     outputs(Y, f, b, A, S)
-                add_power(Y, f, b, power[c])
+                add_power(Y, f, b, power, c)

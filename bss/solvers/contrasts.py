@@ -88,8 +88,7 @@ class StudentT(Spherical):
     dof: float = 4.0
 
     def __post_init__(self) -> None:
-        if not self.dof > 0:
-            raise UsageError(f"dof={self.dof} is not positive", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
+        check_dof(self.dof)
 
     def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
         return np.asarray((self.dof + 2 * n_bins) / (self.dof + 2 * r**2))
@@ -119,15 +118,19 @@ class GeneralisedGauss(Spherical):
 class Nmf:
     """Gauss with low-rank variances R = B H (IS-NMF): the contrast of ILRMA, Kitamura et al. (2016).
 
-    The state is B (N, F, K) and H (N, K, T). It starts at random at the level of each bin, or from `basis` and `activation`.
+    With `dof` degrees of freedom, Student's t instead: t-ILRMA, S. Mogami et al. (2017), D. Kitamura et al. (2018). The state
+    is B (N, F, K) and H (N, K, T). It starts at random at the level of each bin, or from `basis` and `activation`.
     """
 
     n_components: int = 2
     basis: np.ndarray | None = None
     activation: np.ndarray | None = None
+    dof: float | None = None
 
     def __post_init__(self) -> None:
         check_int("n_components", self.n_components, 1)
+        if self.dof is not None:
+            check_dof(self.dof)
         if (self.basis is None) != (self.activation is None):
             raise UsageError("one of basis and activation is given", hint="give both or neither")
 
@@ -140,14 +143,20 @@ class Nmf:
                     f"basis {self.basis.shape} and activation {self.activation.shape} do not fit",
                     hint=f"(N, F, K) and (N, K, T) with N={N}, F={F}, T={T}",
                 )
-            return kernels.LowRank(frames, self.basis, self.activation)
+            return kernels.LowRank(frames, self.basis, self.activation, self.dof)
         B = rng.uniform(0.1, 1.0, (N, F, K)) * frames.bin_power()[:, :, None]
-        return kernels.LowRank(frames, B, rng.uniform(0.1, 1.0, (N, K, T)))
+        return kernels.LowRank(frames, B, rng.uniform(0.1, 1.0, (N, K, T)), self.dof)
 
     def step(self, frames: Any, state: Any, update: Update) -> float:
         """Spectra, demixing, activations; returns the loss between the first two."""
         log_det = float(frames.log_det)
         return float(state.move(update.name)) - log_det
+
+
+def check_dof(dof: float) -> None:
+    """UsageError unless `dof` is a positive number."""
+    if not 0 < dof < np.inf:
+        raise UsageError(f"dof={dof} is not a positive number", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
 
 
 def floored(r: np.ndarray) -> np.ndarray:

@@ -134,6 +134,7 @@ def ilrma(
     *,
     n_sources: int | None = None,
     n_components: int = 2,
+    dof: float | None = None,
     update: str | Update = "iss",
     n_iter: int = 100,
     tol: float = 1e-6,
@@ -151,6 +152,8 @@ def ilrma(
         N; M by default.
     n_components : int
         K, the components of each source's NMF.
+    dof : float, optional
+        Degrees of freedom of Student's t (t-ILRMA): the fewer, the heavier the tails. Gaussian sources by default.
     update, n_iter, tol, rng, start, callback
         As for `auxiva`; rng draws the first NMF.
 
@@ -167,7 +170,8 @@ def ilrma(
     References
     ----------
     D. Kitamura et al., "Determined blind source separation unifying independent vector analysis and nonnegative matrix
-    factorization", IEEE/ACM TASLP 24(9), 2016.
+    factorization", IEEE/ACM TASLP 24(9), 2016. D. Kitamura et al., "Generalized independent low-rank matrix analysis using
+    heavy-tailed distributions for blind source separation", EURASIP J. Adv. Signal Process. 28, 2018.
 
     Examples
     --------
@@ -180,6 +184,6 @@ def ilrma(
     True
     """
     return majorise_minimise(
-        X, Nmf(n_components), updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start,
+        X, Nmf(n_components, dof=dof), updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start,
         callback=callback,
     )  # fmt: skip
