@@ -7,9 +7,9 @@ import numpy as np
 
 from bss.kernels import threads
 from bss.kernels.frames import UPDATES, Frames
-from bss.kernels.moves import move
-from bss.kernels.small import FAST, INNER_FAST
-from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
+from bss.kernels.lanes import gather, lanes, scatter, steer_lanes, together
+from bss.kernels.small import ALLOCATES, FAST, INLINED, INNER_FAST
+from bss.kernels.sweep import all_outputs, covariance_sums, one_move
 
 # |y| below which the contrast is quadratic, smooth at zero. The solution has E|y| = 1, whatever the level of a bin.
 CORE = 1e-3
@@ -34,6 +34,35 @@ def laplace_weights(Y, f, b, here, phi):  # type: ignore[no-untyped-def]
     return total
 
 
+@numba.njit(**INLINED)
+def laplace_sums(Y, f, frames, phi, P, G):  # type: ignore[no-untyped-def]
+    """The weights of bin f in phi, the sums of its products with them in G; returns the contrast."""
+    total = 0.0
+    for b in range(Y.shape[1]):
+        total += laplace_weights(Y, f, b, min(Y.shape[4], frames - b * Y.shape[4]), phi)
+    covariance_sums(Y, f, phi, P, G)
+    return total
+
+
+@numba.njit(**ALLOCATES)
+def binwise_sweep_together(c, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
+    """Chunk c of `binwise_sweep`, a group of bins at a time."""
+    bins, blocks, m, _, size = Y.shape
+    P, S, phi = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.empty((blocks, m, size), Y.dtype)
+    G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
+    many = lanes(group, m)
+    end = (c + 1) * bins // loss.shape[0]
+    for begin in range(c * bins // loss.shape[0], end, group):
+        count = min(group, end - begin)
+        for f in range(begin, begin + count):
+            loss[c] += laplace_sums(Y, f, frames, phi, P, G)
+            gather(G, 1.0 / frames, f - begin, many)
+        change[c] += steer_lanes(many, share, count)
+        for f in range(begin, begin + count):
+            scatter(many, f - begin, A, W, f)
+            all_outputs(Y, f, A, S)
+
+
 @numba.njit(**FAST)
 def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change, loss):  # type: ignore[no-untyped-def]
     """One iteration, Y, W, C in place; change as in `frame_sweep`, loss[chunk] the contrast as the iteration began."""
@@ -44,24 +73,16 @@ def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     loads = np.empty(n_sources)
+    group = together(Y, update, n_sources)
     for c in range(first, chunks, step):
         change[c], loss[c] = 0.0, 0.0
+        if group > 1:
+            binwise_sweep_together(c, group, Y, W, frames, share, change, loss)
+            continue
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            G[:] = 0.0
-            for b in range(blocks):
-                loss[c] += laplace_weights(Y, f, b, min(size, frames - b * size), phi)
-                if m == 2:
-                    weigh_pair(Y, f, b, phi, G)
-                else:
-                    products(Y, f, b, P)
-                    weigh(P, phi, b, G)
-            unpack(G, 1.0 / frames, V)
-            change[c] += move(update, V, C, A, W, f, share, loads, work, w)
-            for b in range(blocks):
-                if m == 2:
-                    outputs_pair(Y, f, b, A)
-                else:
-                    outputs(Y, f, b, A, S)
+            loss[c] += laplace_sums(Y, f, frames, phi, P, G)
+            change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
+            all_outputs(Y, f, A, S)
 
 
 class Binwise:

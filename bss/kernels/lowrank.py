@@ -8,9 +8,8 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from bss.kernels.moves import ISS, move, move_two
 from bss.kernels.small import FAST, INNER_FAST
-from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
+from bss.kernels.sweep import all_outputs, covariance_sums, one_move
 
 SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
 DEEP = 16
@@ -178,21 +177,7 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
                     loss[c] += weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
                 else:
                     loss[c] += student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse)
-            G[:] = 0.0
-            for b in range(blocks):
-                if m == 2:
-                    weigh_pair(Y, f, b, phi, G)
-                else:
-                    products(Y, f, b, P)
-                    weigh(P, phi, b, G)
-            if m == 2 and n_sources == 2 and len(update) == len(ISS):
-                change[c] += move_two(G, 1.0 / frames, A, W, f, share)
-            else:
-                unpack(G, 1.0 / frames, V)
-                change[c] += move(update, V, C, A, W, f, share, loads, work, w)
-            for b in range(blocks):
-                if m == 2:
-                    outputs_pair(Y, f, b, A)
-                else:
-                    outputs(Y, f, b, A, S)
+            covariance_sums(Y, f, phi, P, G)
+            change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
+            all_outputs(Y, f, A, S)
             temporal_sums(Y, B, inverse, f, tail, above, below, c)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from bss.kernels.rows import projection, quadratic, set_row, steer_by, unit_size
-from bss.kernels.small import INNER, decorrelate, log_abs_det, norm2, scaled
+from bss.kernels.small import ALLOCATES, INNER, decorrelate, log_abs_det, norm2, scaled
 
 
 @numba.njit(**INNER)
@@ -103,7 +103,7 @@ def steer_pair(V, A, n, k, loads, u, v, s, t, h):  # type: ignore[no-untyped-def
         set_pair(V, A, n, k, loads, u[2], u[3])
 
 
-@numba.njit(**INNER)
+@numba.njit(**ALLOCATES)
 def move_iss2(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
     """ISS2: sources two by two, a last odd one and the background by ISS; returns log |det A|^2."""
     n_sources, m = V.shape[0], V.shape[1]
@@ -118,7 +118,7 @@ def move_iss2(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
     return 2.0 * log_abs_det(A, work)
 
 
-@numba.njit(**INNER)
+@numba.njit(**ALLOCATES)
 def move_ip2(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
     """IP2: sources two by two, a last odd one by IP; returns log |det A|^2."""
     n_sources, m = V.shape[0], V.shape[1]

@@ -14,10 +14,43 @@ from bss.kernels.small import INNER, decorrelate, log_abs_det, norm2, scaled, so
 
 @numba.njit(**INNER)
 def steer(V, A, loads, v):  # type: ignore[no-untyped-def]
-    """One sweep of iterative source steering, eqs. 9-11 of Scheibler and Ono (2020), on covariances; returns det A."""
+    """One sweep of iterative source steering, eqs. 9-11 of Scheibler and Ono (2020), on covariances; returns det A.
+
+    As `steer_by` for every k, from A = I. Rows then still end at column k, but for their own one: half of the products would be
+    with zeros, and are left out.
+    """
+    n_sources, m = V.shape[0], V.shape[1]
     det = 1.0
-    for k in range(V.shape[1]):
-        det *= steer_by(V, A, k, loads, v)
+    for k in range(m):
+        begin = 0 if k < n_sources else k  # rows of the background stay those of I
+        length = 0.0
+        for q in range(begin, k + 1):
+            length += norm2(A[k, q])
+        for n in range(n_sources):
+            below, above = 0.0, 0j
+            for p in range(k + 1):
+                z = 0j
+                for q in range(begin, k + 1):
+                    z += V[n, p, q] * A[k, q].conjugate()
+                if p >= begin:
+                    below += (A[k, p] * z).real
+                if p < k:
+                    above += A[n, p] * z
+            if n > k:
+                for q in range(begin, k + 1):
+                    above += V[n, n, q] * A[k, q].conjugate()
+            if below <= 2.0 * loads[n] * length:
+                v[n] = 0j
+            elif n == k:
+                size = 1.0 / np.sqrt(below)
+                det *= size
+                v[n] = complex(1.0 - size, 0.0)
+            else:
+                v[n] = scaled(above, 1.0 / below)
+        for q in range(begin, k + 1):
+            pivot = A[k, q]
+            for n in range(n_sources):
+                A[n, q] -= v[n] * pivot
     return det
 
 

@@ -15,8 +15,14 @@ import numpy as np
 # fastmath is said even where it is off: an inner function takes over what is not said from the first kernel that calls it.
 JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": False}
 FAST: dict[str, Any] = {**JIT, "fastmath": True}
-INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "fastmath": False}
+# Inner functions only borrow arrays. Counting references to them, which is atomic, took as long as the arithmetic of a bin.
+INNER: dict[str, Any] = {
+    "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "fastmath": False, "_nrt": False,
+}  # fmt: skip
 INNER_FAST: dict[str, Any] = {**INNER, "fastmath": True}
+ALLOCATES: dict[str, Any] = {**INNER_FAST, "_nrt": True}  # those that make arrays of their own have to count
+# What runs once per bin: a call that hands over a dozen arrays takes longer than the algebra of two microphones.
+INLINED: dict[str, Any] = {**INNER_FAST, "forceinline": True}
 
 
 @numba.njit(**INNER)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.kernels.lanes import gather, lanes, scatter, steer_lanes, together
 from bss.kernels.moves import ISS, move, move_two
-from bss.kernels.small import FAST, INNER_FAST
+from bss.kernels.small import ALLOCATES, FAST, INLINED, INNER_FAST
 
 
 @numba.njit(**INNER_FAST)
@@ -181,6 +182,63 @@ def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
                 add_power(Y, f, b, power, c)
 
 
+@numba.njit(**INLINED)
+def covariance_sums(Y, f, phi, P, G):  # type: ignore[no-untyped-def]
+    """G[r, n] = sum of the products of bin f with weights phi[b, n, t]."""
+    G[:] = 0.0
+    for b in range(Y.shape[1]):
+        if Y.shape[2] == 2:
+            weigh_pair(Y, f, b, phi, G)
+        else:
+            products(Y, f, b, P)
+            weigh(P, phi, b, G)
+
+
+@numba.njit(**INLINED)
+def all_outputs(Y, f, A, S):  # type: ignore[no-untyped-def]
+    """Y[f] := A Y[f]."""
+    for b in range(Y.shape[1]):
+        if Y.shape[2] == 2:
+            outputs_pair(Y, f, b, A)
+        else:
+            outputs(Y, f, b, A, S)
+
+
+@numba.njit(**INLINED)
+def one_move(update, G, scale, V, C, A, W, f, share, loads, work, w):  # type: ignore[no-untyped-def]
+    """`moves.move` of one bin from its sums G."""
+    if V.shape[0] == 2 and V.shape[1] == 2 and len(update) == len(ISS):
+        return move_two(G, scale, A, W, f, share)
+    unpack(G, scale, V)
+    return move(update, V, C, A, W, f, share, loads, work, w)
+
+
+@numba.njit(**ALLOCATES)
+def frame_sweep_together(c, group, Y, W, phi, frames, share, power, change):  # type: ignore[no-untyped-def]
+    """Chunk c of `frame_sweep`, a group of bins at a time."""
+    bins, blocks, m, _, size = Y.shape
+    chunks = power.shape[0]
+    P, S, G, A = (
+        np.empty((m * m, size), Y.dtype),
+        np.empty((m, 2, size), Y.dtype),
+        np.empty((m * m, m)),
+        np.empty((m, m), np.complex128),
+    )
+    many = lanes(group, m)
+    end = (c + 1) * bins // chunks
+    for begin in range(c * bins // chunks, end, group):
+        count = min(group, end - begin)
+        for f in range(begin, begin + count):
+            covariance_sums(Y, f, phi, P, G)
+            gather(G, 1.0 / frames, f - begin, many)
+        change[c] += steer_lanes(many, share, count)
+        for f in range(begin, begin + count):
+            scatter(many, f - begin, A, W, f)
+            all_outputs(Y, f, A, S)
+            for b in range(blocks):
+                add_power(Y, f, b, power, c)
+
+
 @numba.njit(**FAST)
 def frame_sweep(first, step, Y, W, C, phi, frames, share, update, power, change):  # type: ignore[no-untyped-def]
     """One iteration with weights phi[b, n, t] common to all bins. Y, W, C in place; power as `frame_power`; change[chunk]."""
@@ -190,25 +248,16 @@ def frame_sweep(first, step, Y, W, C, phi, frames, share, update, power, change)
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     loads = np.empty(n_sources)
+    group = together(Y, update, n_sources)
     for c in range(first, chunks, step):
         power[c] = 0
         change[c] = 0.0
+        if group > 1:
+            frame_sweep_together(c, group, Y, W, phi, frames, share, power, change)
+            continue
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            G[:] = 0.0
+            covariance_sums(Y, f, phi, P, G)
+            change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
+            all_outputs(Y, f, A, S)
             for b in range(blocks):
-                if m == 2:
-                    weigh_pair(Y, f, b, phi, G)
-                else:
-                    products(Y, f, b, P)
-                    weigh(P, phi, b, G)
-            if m == 2 and n_sources == 2 and len(update) == len(ISS):
-                change[c] += move_two(G, 1.0 / frames, A, W, f, share)
-            else:
-                unpack(G, 1.0 / frames, V)
-                change[c] += move(update, V, C, A, W, f, share, loads, work, w)
-            for b in range(blocks):
-                if m == 2:
-                    outputs_pair(Y, f, b, A)
-                else:
-                    outputs(Y, f, b, A, S)
                 add_power(Y, f, b, power, c)

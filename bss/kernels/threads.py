@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNKS = 16
+CALLS = 4  # of a kernel, for every thread
 _limit: ContextVar[int | None] = ContextVar("bss_threads", default=None)
 _lock = threading.Lock()
 
@@ -63,14 +64,26 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
 
 def run(kernel: Callable[..., Any], *arguments: Any) -> None:
-    """Call kernel(first, step, *arguments) on every thread; it handles the chunks first, first + step, ... of CHUNKS."""
+    """Call kernel(first, step, *arguments) on every thread; it handles the chunks first, first + step, ... of CHUNKS.
+
+    There are more calls than threads, and a thread that is done takes the next: another program, or a pool of threads that
+    spins for a while after its last work, may hold one processor up.
+    """
     threads = min(count(), CHUNKS)
     if threads == 1:
         kernel(0, 1, *arguments)
         return
+    parts = min(CALLS * threads, CHUNKS)
+    waiting = iter(range(parts))  # shared: next() is one step for the interpreter
+
+    def work() -> None:
+        for first in waiting:
+            kernel(first, parts, *arguments)
+
     with _lock:
         pool = _pool(threads - 1)
-    futures = [pool.submit(kernel, first, threads, *arguments) for first in range(1, threads)]
-    kernel(0, threads, *arguments)
+    futures = [pool.submit(work) for _ in range(1, threads)]
+    work()
     for future in futures:
-        future.result()
+        if not future.cancel():  # one that has not begun finds nothing left
+            future.result()
