@@ -37,8 +37,8 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
       bss check meeting.wav --start 60 --end 180
       bss check anna.wav ben.wav carla.wav --json > check.json
     """
+    from bss.pipeline.plan import decide
     from bss.pipeline.preflight import preflight
-    from bss.pipeline.unmix import decide
     from bss.signals.audio import load
     from bss.signals.paths import expand
 

@@ -96,11 +96,11 @@ def _plain(value: Any) -> Any:
 
 
 def say_if_cold(out: Output) -> None:
-    """Say why the first solve on a machine takes long."""
-    from bss.kernels import cpu
+    """Say, for the rest of this command, why the first solve on a machine takes long: when something is compiled indeed."""
+    from bss.kernels import compiling
 
-    if cpu.is_cold():
-        out.say("compiling the kernels for this machine, once: some ten seconds")
+    said = compiling.told(lambda: out.say("compiling the kernels for this machine, once: some ten seconds"))
+    click.get_current_context().with_resource(said)
 
 
 class OneOf(click.ParamType):

@@ -12,8 +12,8 @@ import click
 from .common import OneOf, Output, command, say_if_cold
 
 if TYPE_CHECKING:
+    from bss.pipeline.plan import Plan
     from bss.pipeline.result import Unmixed
-    from bss.pipeline.unmix import Plan
     from bss.signals.audio import Recording
 
 METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm")
@@ -23,7 +23,7 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "F
 @command("unmix")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default=None, help="Folder for the tracks, or - for one WAV on stdout [separated/NAME].")
-@click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto: one per usable microphone.")
+@click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto: counted.")
 @click.option("--method", type=OneOf(METHODS), default="auto", show_default=True, help="How to separate.")
 @click.option(
     "--reference-mic", type=click.IntRange(1), default=1, show_default=True, help="Levels are those at this microphone."
@@ -98,7 +98,7 @@ def _threads(out: Output, count: int | None) -> Any:
 
 def _plan(recording: Recording, n_sources: int | None, names: tuple[str, ...], options: dict[str, Any]) -> Plan:
     from bss.errors import UsageError
-    from bss.pipeline.unmix import plan
+    from bss.pipeline.plan import plan
 
     reference = options["reference_mic"]
     if reference > len(names):
@@ -116,19 +116,20 @@ def _say(out: Output, recording: Recording, found: Plan, options: dict[str, Any]
         out.warn(warning)
     seconds = recording.x.shape[1] / recording.rate
     mics = f"{len(found.used)} microphones, {seconds:.1f} s at {recording.rate} Hz"
-    guess = "" if options["sources"] != "auto" or options["per_mic"] else " (one per microphone; --sources if there were fewer)"
-    out.say(f"{mics}: {found.n_sources} talkers{guess}")
+    talkers = "1 talker" if found.n_sources == 1 else f"{found.n_sources} talkers"
+    out.say(f"{mics}: {talkers}{'' if found.counted is None else f' ({found.counted.reason})'}")
     out.say(f"method: {found.choice.reason}")
 
 
 def _plan_document(recording: Recording, found: Plan, names: tuple[str, ...]) -> dict[str, Any]:
-    from bss.pipeline.unmix import memory_estimate
+    from bss.pipeline.plan import memory_estimate
 
     return {
         "method": found.choice.method,
         "reason": found.choice.reason,
         "evidence": found.choice.evidence,
         "n_sources": found.n_sources,
+        "counting": found.counted and found.counted.evidence(),
         "channels": list(names),
         "used": [names[k] for k in found.used],
         "repairs": list(recording.repairs),

@@ -10,8 +10,8 @@ from signals_for_tests import independent, mixing_matrix
 
 import bss
 from bss.solvers import picard
-from bss.solvers.ica import Problem, symmetric_decorrelation
 from bss.solvers.infomax import Likelihood
+from bss.solvers.problem import Problem, symmetric_decorrelation
 
 REAL = [np.float32, np.float64]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ import bss
 from bss.errors import BssError, InputError, UsageError
 from bss.kernels import threads
 from bss.solvers import picard
-from bss.solvers.ica import Problem, symmetric_decorrelation
 from bss.solvers.infomax import Likelihood
+from bss.solvers.problem import Problem, symmetric_decorrelation
 
 REAL = [np.float32, np.float64]
 CONTRASTS = ["logcosh", "exp", "cube"]
 KINDS = ["super", "sub", "mixed", "voices"]
+
+fastica = functools.partial(bss.fastica, refine=False)  # the fixed point itself
+fastica.__name__ = "fastica"  # type: ignore[attr-defined]
 
 
 def rotation_gradient(result: bss.Separation, contrast: str) -> float:
@@ -49,7 +53,7 @@ def long_recording(dtype: Any = np.float64) -> np.ndarray:
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-5, 1e-8])
 @pytest.mark.parametrize("contrast", CONTRASTS)
-@pytest.mark.parametrize("solve", [bss.fastica, bss.picard_o])
+@pytest.mark.parametrize("solve", [fastica, bss.picard_o])
 def test_rotations_converge_to_a_small_gradient(solve: Any, contrast: str, tol: float) -> None:
     result = solve(mixing_matrix(3, 3) @ independent("mixed"), contrast=contrast, tol=tol)
     assert result.converged
@@ -67,14 +71,14 @@ def test_infomax_converges_to_a_small_gradient(tol: float, solver: str) -> None:
 @pytest.mark.parametrize("dtype", REAL)
 def test_the_gradient_is_small_on_all_of_a_long_recording(dtype: Any) -> None:
     X = long_recording(dtype)
-    for solve in (bss.fastica, bss.picard_o):
+    for solve in (fastica, bss.picard_o):
         result = solve(X)
         assert result.converged
         assert rotation_gradient(result, "logcosh") <= 1.2e-5
     assert likelihood_gradient(bss.infomax(X)) <= 1.2e-5
 
 
-@pytest.mark.parametrize("solve", [bss.fastica, bss.picard_o, bss.infomax])
+@pytest.mark.parametrize("solve", [fastica, bss.picard_o, bss.infomax])
 @pytest.mark.parametrize("condition", [3.0, 1e3])
 def test_single_precision_stops_at_its_roundings(condition: float, solve: Any) -> None:
     X = (mixing_matrix(3, 3, condition) @ independent("super")).astype(np.float32)
@@ -85,7 +89,7 @@ def test_single_precision_stops_at_its_roundings(condition: float, solve: Any) -
 
 
 def test_deflation_converges_to_a_small_gradient_too() -> None:
-    result = bss.fastica(mixing_matrix(3, 3) @ independent("super"), algorithm="deflation", tol=1e-8)
+    result = fastica(mixing_matrix(3, 3) @ independent("super"), algorithm="deflation", tol=1e-8)
     y = result.demixing @ (result.observed - result.observed.mean(1, keepdims=True))
     odd = np.tanh(y) @ y.T / y.shape[1]
     assert result.converged
@@ -100,7 +104,7 @@ def test_deflation_converges_to_a_small_gradient_too() -> None:
 def test_picard_o_finds_what_fastica_finds(contrast: str, kind: str) -> None:
     X = mixing_matrix(3, 3) @ independent(kind)
     one = bss.picard_o(X, contrast=contrast, tol=1e-8)
-    other = bss.fastica(X, contrast=contrast, tol=1e-8, n_iter=1000)
+    other = fastica(X, contrast=contrast, tol=1e-8, n_iter=1000)
     match = np.abs(np.corrcoef(one.sources, other.sources)[:3, 3:])
     np.testing.assert_allclose(np.sort(match, axis=1)[:, -1], 1, atol=1e-10)
     assert sorted(match.argmax(1)) == [0, 1, 2]
@@ -223,7 +227,7 @@ def test_fewer_sources_than_microphones_and_channels_that_add_nothing() -> None:
 
 
 @pytest.mark.parametrize("dtype", REAL)
-@pytest.mark.parametrize("solve", [bss.picard_o, bss.infomax, bss.fastica])
+@pytest.mark.parametrize("solve", [bss.picard_o, bss.infomax, fastica])
 def test_same_seed_same_bytes_on_any_number_of_threads(solve: Any, dtype: Any) -> None:
     X = (mixing_matrix(3, 3) @ independent("super")).astype(dtype)
     results = [solve(X, rng=r) for r in (7, 7, np.random.default_rng(7))]

@@ -65,7 +65,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 COMMANDS = {
-    "unmix": ["unmix", "mics", "-o", "{out}"],
+    "unmix": ["unmix", "mics", "-n", "2", "-o", "{out}"],
     "mix": ["mix", "voices", "-o", "{out}", "--rt60", "0.15"],
     "check": ["check", "mics"],
     "score": ["score", "truth", "truth", "--mixture", "mics/mic1.wav"],
@@ -122,11 +122,11 @@ def on_a_terminal(words: list[str], cwd: Path) -> tuple[int, bytes]:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
 def test_8_the_bar_is_there_on_a_terminal_and_goes_with_q(scene: Path, tmp_path: Path) -> None:
-    code, said = on_a_terminal(["unmix", "mics", "-o", str(tmp_path / "a")], scene)
+    code, said = on_a_terminal(["unmix", "mics", "-n", "2", "-o", str(tmp_path / "a")], scene)
     assert code == 0
     assert b"separating" in said
     assert "━".encode() in said
-    code, said = on_a_terminal(["unmix", "mics", "-o", str(tmp_path / "b"), "-q"], scene)
+    code, said = on_a_terminal(["unmix", "mics", "-n", "2", "-o", str(tmp_path / "b"), "-q"], scene)
     assert (code, said) == (0, b"")
 
 

@@ -81,7 +81,7 @@ def test_refused(x: Any, options: dict[str, Any], kind: type[Exception], says: s
 
 
 def test_options_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "preflight", lambda *_: pytest.fail("it has begun to work"))
+    monkeypatch.setattr("bss.pipeline.plan.preflight", lambda *_: pytest.fail("it has begun to work"))
     for options in ({"method": "ica"}, {"n_sources": 0}, {"reference_mic": 9}, {"device": "abacus"}, {"rng": -1}):
         with pytest.raises(UsageError):
             bss.unmix(GOOD, RATE, **options)  # type: ignore[arg-type]

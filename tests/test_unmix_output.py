@@ -132,7 +132,7 @@ def test_one_line_says_the_method_and_why(tmp_path: Path) -> None:
 
 
 def test_ica_in_a_room_warns_with_the_delay(tmp_path: Path) -> None:
-    done = unmix(save(tmp_path / "x.wav", X), "-o", tmp_path / "out", "--method", "fastica")
+    done = unmix(save(tmp_path / "x.wav", X), "-o", tmp_path / "out", "--method", "fastica", "-n", "3")
     warned = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warned) == 1
     assert "fastica cannot separate this recording well" in warned[0]

@@ -6,31 +6,28 @@ X (F, M, T) microphones, Y (F, N, T) sources, W (F, N, M) demixing; samples x (M
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from bss.kernels import cumulants, samples, sweep, threads
+from bss.kernels import cumulants, grouping, ordering, samples, threads
 from bss.kernels.binwise import Binwise
 from bss.kernels.directions import Directions
 from bss.kernels.frames import UPDATES, Frames, LowRank
 from bss.kernels.fullrank import FullRank
+from bss.kernels.grouping import grouping_pass
 from bss.kernels.mixture import Angular
+from bss.kernels.ordering import block_sums, coherence, ordering_pass, phase_fits
 from bss.kernels.past import Past
 from bss.kernels.prediction import prediction_filters, without_past
 
 __all__ = [
-    "NONLINEARITIES", "UPDATES", "Angular", "Binwise", "Directions", "Frames", "FullRank", "LowRank", "Past", "covariance",
-    "demix", "fourth_moments", "ica_pass", "is_cold", "moments", "prediction_filters", "without_past",
+    "NONLINEARITIES", "UPDATES", "Angular", "Binwise", "Directions", "Frames", "FullRank", "LowRank", "Past",
+    "block_sums", "coherence", "covariance", "demix", "fourth_moments", "grams", "grouping_pass", "ica_pass", "join", "moments",
+    "ordering_pass", "phase_fits", "pooled_powers", "prediction_filters", "without_past",
 ]  # fmt: skip
 
 BLOCK_BYTES = 1 << 21  # one temporary: about an L2 cache
 NONLINEARITIES = {"logcosh": samples.LOGCOSH, "exp": samples.EXP, "cube": samples.CUBE}
-
-
-def is_cold() -> bool:
-    """Whether the first solve on this machine will wait for the compiler; its work is kept on disk afterwards."""
-    return not any(Path(sweep.frame_sweep.stats.cache_path).glob("sweep.frame_sweep-*.nbi"))
 
 
 def bins(X: np.ndarray) -> Iterator[slice]:
@@ -53,6 +50,28 @@ def covariance(X: np.ndarray) -> np.ndarray:
         C[f] = X[f] @ X[f].conj().swapaxes(1, 2)
     C /= X.shape[2]
     return C
+
+
+def grams(U: np.ndarray) -> np.ndarray:
+    """U_f U_f^T of U (F, N, T) float32: (F, N, N)."""
+    G = np.empty((U.shape[0], U.shape[1], U.shape[1]), U.dtype)
+    ordering.grams(U, G)
+    return G
+
+
+def join(U: np.ndarray, order: np.ndarray) -> None:
+    """order (F, N), in place: neighbours of features U (F, N, T) joined to groups, level by level."""
+    ordering.join(U.copy(), order)
+
+
+def pooled_powers(X: np.ndarray, W: np.ndarray, gain: np.ndarray, pool: int) -> np.ndarray:
+    """gain (F, N) times |W X|^2, averaged over so many frames at a time: (F, N, ceil(T / pool)) of X's precision."""
+    P = np.empty((len(X), W.shape[1], -(-X.shape[2] // pool)), X.real.dtype)
+    gain = gain.astype(P.dtype)
+    for f in [slice(None)] if X.flags.c_contiguous else bins(X):
+        part = np.ascontiguousarray(X[f])
+        threads.run(grouping.pooled_powers, threads.CHUNKS, part, np.ascontiguousarray(W[f], X.dtype), gain[f], pool, P[f])
+    return P
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

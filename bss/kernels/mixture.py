@@ -13,6 +13,7 @@ import numpy as np
 
 from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
+from bss.kernels.lowrank import log_sum
 from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
 from bss.kernels.sweep import products, unpack, weigh
 
@@ -81,7 +82,10 @@ def trace(P, m, power):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # type: ignore[no-untyped-def]
-    """gamma[0, k, t], 0 for frames without a direction; Q[k, t] = x^H B_k^-1 x; returns the sum of the log-likelihoods."""
+    """gamma[0, k, t], 0 for frames without a direction; Q[k, t] = x^H B_k^-1 x; returns the sum of the log-likelihoods.
+
+    power, best and total are overwritten.
+    """
     classes, frames = Q.shape
     real = P.dtype.type
     tiny = real(HEARD)
@@ -102,13 +106,12 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # typ
                 value *= ratio
             gamma[0, k, t] = value
             total[t] += value
-    loss = 0.0
     for t in range(frames):
-        if power[t] > tiny and total[t] > 0:
-            loss += m * np.log(np.float64(best[t]) * power[t]) + np.log(np.float64(total[t]))
-            total[t] = real(1) / total[t]
-        else:
-            total[t] = 0
+        heard = power[t] > tiny and total[t] > 0
+        best[t] = best[t] * power[t] if heard else real(1)
+        power[t] = total[t] if heard else real(1)
+        total[t] = real(1) / total[t] if heard else real(0)
+    loss = m * log_sum(best, frames) + log_sum(power, frames)
     for k in range(classes):
         for t in range(frames):
             gamma[0, k, t] *= total[t]

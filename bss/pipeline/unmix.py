@@ -4,38 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bss.checks import check_shape
-from bss.errors import InputError, SolverError, UsageError, check_choice, check_int
-from bss.pipeline import identity
-from bss.pipeline.choose import METHODS, UNLIMITED, Choice, choose
-from bss.pipeline.preflight import Preflight, preflight, require_two
+from bss.errors import SolverError, check_int
+from bss.pipeline import identity, own_mics
+from bss.pipeline.alone import alone
+from bss.pipeline.plan import ALONE, OWN_MICS, Plan, plan
 from bss.pipeline.result import Unmixed
 from bss.pipeline.separate import Solved, separate
 from bss.pipeline.versions import versions
 
 Progress = Callable[[float], Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A recording looked at, and what will be done with it: `used` are the channels, `reference` one of them, from 0."""
-
-    look: Preflight
-    used: tuple[int, ...]
-    choice: Choice
-    n_sources: int
-    reference: int
-    warnings: tuple[str, ...]
-    seconds: dict[str, float]
-
-    def leaves_residual(self, per_mic: bool) -> bool:
-        """Whether the sources need not sum to the reference microphone, and what is left becomes a track."""
-        return not per_mic and (self.n_sources < len(self.used) or self.choice.method == "cacgmm")
 
 
 def unmix(
@@ -61,7 +43,7 @@ def unmix(
     rate : int
         Hz.
     n_sources : int, optional
-        N, the number of talkers; as many as there are usable microphones by default.
+        N, the number of talkers; counted by default, from 1 to the number of usable microphones.
     method : {"auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm"}
         "auto" decides from the recording.
     reference_mic : int
@@ -116,106 +98,30 @@ def carry_out(
     """The second half of `unmix`: separate x as planned."""
     usable = np.ascontiguousarray(x[list(found.used)], dtype=np.float32)
     clock = time.perf_counter()
-    solved, warned = _solve(usable, found, rng, progress)
-    ordered = identity.per_mic(solved, usable) if per_mic else identity.in_order(solved, usable, found.reference)
+    solved, warned = _solve(usable, rate, found, rng, progress)
+    reference = None if per_mic else found.reference
+    ordered = identity.ordered(solved, usable, reference, rate)
     if progress is not None:
         progress(1.0)  # a solver may have converged early
     elapsed = {**found.seconds, "separate": time.perf_counter() - clock}
     return _result(ordered, solved, usable, rate, found, warned, elapsed, per_mic, rng)
 
 
-def plan(
-    x: np.ndarray,
-    rate: int,
-    *,
-    n_sources: int | None = None,
-    method: str = "auto",
-    reference_mic: int = 0,
-    per_mic: bool = False,
-    device: str = "auto",
-    names: Sequence[str] | None = None,
-) -> Plan:
-    """Everything that `unmix` decides before it separates; same options, same errors."""
-    check_options(len(x), n_sources, method, reference_mic, device)
-    check_int("rate", rate, 1)
-    clock = time.perf_counter()
-    look = preflight(x, rate, names)
-    checked = time.perf_counter() - clock
-    found = decide(look, x, rate, n_sources=n_sources, method=method, reference_mic=reference_mic, per_mic=per_mic)
-    return replace(found, seconds={"check": checked, **found.seconds})
-
-
-def decide(
-    look: Preflight,
-    x: np.ndarray,
-    rate: int,
-    *,
-    n_sources: int | None = None,
-    method: str = "auto",
-    reference_mic: int = 0,
-    per_mic: bool = False,
-) -> Plan:
-    """The rest of `plan`, for a recording x that was looked at."""
-    require_two(look)
-    clock = time.perf_counter()
-    warned = [finding.message for finding in look.findings]
-    used = _independent(look, per_mic)
-    count = _count(n_sources, len(used), per_mic, method)
-    reference = _reference(look, used, reference_mic, warned)
-    choice = choose(np.ascontiguousarray(x[list(used)], dtype=np.float32), rate, n_sources=count, method=method)
-    return Plan(look, used, choice, count, reference, (*warned, *choice.warnings), {"choose": time.perf_counter() - clock})
-
-
-def check_options(m: int, n_sources: int | None, method: str, reference_mic: int, device: str) -> None:
-    """Refuse options that cannot work with M channels, before any work."""
-    check_choice("method", method, METHODS)
-    check_choice("device", device, ("auto", "cpu"))
-    check_int("reference_mic", reference_mic, 0, max(m - 1, 0))
-    if n_sources is not None:
-        check_int("n_sources", n_sources, 1)
-
-
-def _count(n_sources: int | None, usable: int, per_mic: bool, method: str) -> int:
-    if per_mic and n_sources not in (None, usable):
-        raise UsageError(
-            f"{n_sources} asked for as the number of talkers, and a track for each of {usable} microphones",
-            "only one of the two can be", "leave the number of talkers out",
-        )  # fmt: skip
-    if n_sources is not None and n_sources > usable and method not in UNLIMITED:
-        raise UsageError(
-            f"{n_sources} talkers asked for, {usable} usable microphones",
-            f"{method} finds at most one talker per microphone",
-            f"at most {usable} talkers, or the method cacgmm (auto takes it), which separates more of them by masks",
-        )  # fmt: skip
-    return n_sources or usable
-
-
-def _independent(look: Preflight, per_mic: bool) -> tuple[int, ...]:
-    """The usable channels but those that are mixtures of others: they add nothing, and solvers stumble over them."""
-    mixed = [finding for finding in look.findings if finding.kind == "dependent"]
-    if mixed and per_mic:
-        raise InputError(
-            f"{look.names[mixed[0].channel or 0]} is an exact mixture of other channels",
-            "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
-        )  # fmt: skip
-    return tuple(k for k in look.usable if k not in {finding.channel for finding in mixed})
-
-
-def _reference(look: Preflight, used: tuple[int, ...], wanted: int, warned: list[str]) -> int:
-    """Index among the used channels of the reference microphone; the first of them where the wanted was left out."""
-    if wanted in used:
-        return used.index(wanted)
-    warned.append(f"{look.names[wanted]} is not used, so {look.names[used[0]]} is the reference microphone")
-    return 0
-
-
-def _solve(x: np.ndarray, found: Plan, rng: int, progress: Progress | None) -> tuple[Solved, list[str]]:
+def _solve(x: np.ndarray, rate: int, found: Plan, rng: int, progress: Progress | None) -> tuple[Solved, list[str]]:
     """Separate; on divergence once more in double precision, and say so."""
     try:
-        return separate(x, found.choice, found.n_sources, rng=rng, progress=progress), []
+        return _separated(x, rate, found, rng, progress), []
     except SolverError as error:
-        again = separate(x.astype(np.float64), found.choice, found.n_sources, rng=rng, progress=progress)
+        again = _separated(x.astype(np.float64), rate, found, rng, progress)
         return again, [f"{error.what} in single precision; it was done again in double precision"]
+
+
+def _separated(x: np.ndarray, rate: int, found: Plan, rng: int, progress: Progress | None) -> Solved:
+    if found.choice.method == ALONE:
+        return alone(x)
+    if found.choice.method == OWN_MICS:
+        return own_mics.separate_own(x, rate, progress=progress)
+    return separate(x, found.choice, found.n_sources, rng=rng, progress=progress)
 
 
 def _result(
@@ -238,6 +144,7 @@ def _result(
     choice, look = found.choice, found.look
     info = {
         "n_sources": N,
+        "counting": found.counted and found.counted.evidence(),
         "channels": list(look.names),
         "used": [look.names[k] for k in found.used],
         "reference": look.names[found.used[found.reference]],
@@ -250,7 +157,7 @@ def _result(
         "converged": solved.separation.converged,
         "message": solved.separation.message,
         "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in solved.stages.items()},
-        "sources": ordered.describe([look.names[k] for k in found.used]),
+        "sources": ordered.describe([look.names[k] for k in found.used], rate),
         "seconds": {key: round(value, 3) for key, value in seconds.items()},
         "seed": rng,
         "versions": versions(),
@@ -258,14 +165,3 @@ def _result(
     method = "overiva" if choice.method == "auxiva" and len(usable) > N else choice.method
     names = tuple(f"source{k + 1}" for k in range(N))
     return Unmixed(ordered.sources, residual, rate, method, choice.reason, (*found.warnings, *warned), info, names)
-
-
-def memory_estimate(found: Plan, n: int) -> int:
-    """Bytes that separating n samples takes at its peak, about."""
-    M, N = len(found.used), found.n_sources
-    signals = 4 * n * (2 * M + 2 * N)
-    if not found.choice.n_fft:
-        return signals
-    spectra = 8 * n * found.choice.n_fft // (2 * found.choice.hop)  # one channel's complex64 bins
-    variances = spectra // 2 * N if found.choice.method in ("ilrma", "cacgmm") else 0
-    return signals + spectra * (2 * M + 2 * N) + variances

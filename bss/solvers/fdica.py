@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from bss.solvers import permutation, scaling, updates
-from bss.solvers.mm import Callback, majorise_minimise
+from bss.errors import UsageError
+from bss.kernels import seam
+from bss.solvers import grouping, permutation, scaling, updates
+from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
+
+FIRST_ITERATIONS = 20  # at most, of the first estimate of fewer talkers than microphones
+QUIET = 0.25  # power of a bin's power that its phases count by
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,12 @@ def fdica(
     rng: int | np.random.Generator = 0,
     start: np.ndarray | None = None,
     callback: Callback | None = None,
+    candidates: int = 1,
 ) -> Separation:
     """Frequency-domain ICA (FD-ICA): each bin is separated alone, then the bins are put in one order by their activity.
+
+    With fewer talkers than microphones, every bin is separated into as many outputs as microphones, and outputs that are loud
+    in the same frames, such as a talker and its echo, are added up: a talker's row is the sum of their rows.
 
     Parameters
     ----------
@@ -54,14 +63,17 @@ def fdica(
     rng : int or np.random.Generator
         Seed of what is random (nothing here).
     start : np.ndarray, optional
-        (F, N, M) first demixing.
+        (F, N, M) first demixing; with N < M, of the first estimate of who is loud when.
     callback : callable, optional
         Called with (iteration, loss).
+    candidates : {1, 3}
+        Orders of the bins that are tried. Three are found with the help of the phases between the microphones, and take three
+        times as long; the bins must be all those from zero to half the sampling rate.
 
     Returns
     -------
     Separation
-        Sources (F, N, T) of arbitrary scale per bin: see `projection_back`.
+        Sources (F, N, T) of arbitrary scale per bin: see `projection_back`. With 1 < N < M they sum to microphone 0.
 
     Raises
     ------
@@ -84,11 +96,54 @@ def fdica(
     >>> np.allclose(separation.sources, separation.demixing @ X)
     True
     """
-    found = majorise_minimise(
-        X, BinLaplace(), updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start,
-        callback=callback,
-    )  # fmt: skip
-    spread = np.sum(np.abs(scaling.mixing(found, X)) ** 2, axis=1)[:, :, None]  # (F, N, 1) power at all microphones
-    activity = permutation.shares(spread * np.abs(found.sources) ** 2)
-    order = permutation.align(activity)
+    if candidates not in (1, 3):
+        raise UsageError(f"candidates={candidates!r} is not offered", hint="1, or 3")
+    X = check_spectra(X)
+    M = X.shape[1]
+    N = check_sources(n_sources, M)
+    how = updates.by_name(update)
+    if N == M or N == 1:
+        found = majorise_minimise(
+            X, BinLaplace(), how, n_sources=N, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
+        )
+        return _aligned(found, X, candidates)
+    few = min(n_iter, FIRST_ITERATIONS)
+    first = majorise_minimise(X, BinLaplace(), how, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
+    found = majorise_minimise(X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
+    return _grouped(found, _aligned(first, X, candidates), X)
+
+
+def _aligned(found: Separation, X: np.ndarray, candidates: int) -> Separation:
+    """The rows of every bin in one order of talkers."""
+    A = scaling.mixing(found, X)
+    features = permutation.log_powers(_powers(found, A, X))
+    if candidates == 1:
+        order = permutation.align(features)
+    else:
+        loudness = np.diagonal(seam.of(X).covariance(X), axis1=1, axis2=2).real.mean(1) ** QUIET
+        order = permutation.align(features, phases=_phases(A), loudness=loudness, candidates=candidates)
     return replace(found, demixing=np.take_along_axis(found.demixing, order[:, :, None], axis=1))
+
+
+def _grouped(found: Separation, first: Separation, X: np.ndarray) -> Separation:
+    """The outputs of all microphones added up to the talkers of a first estimate, at the scale of microphone 0."""
+    A = scaling.mixing(found, X)
+    outputs, talkers = _powers(found, A, X), _powers(first, scaling.mixing(first, X), X)
+    heard = A[:, 0, :, None]
+    rows = found.demixing * np.where(heard == 0, 1, heard)  # a silent bin keeps its rows: zeros could not be scaled back
+    grouped = grouping.grouped(rows, grouping.group(outputs, talkers), talkers.shape[1])
+    return replace(found, demixing=grouped)
+
+
+def _powers(found: Separation, A: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """(F, N, T') of the sources at all microphones A (F, M, N), averaged over frames so that T' is at most FRAMES."""
+    pool = -(-X.shape[2] // permutation.FRAMES)
+    powers: np.ndarray = seam.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(A) ** 2, axis=1), pool)
+    return powers
+
+
+def _phases(A: np.ndarray) -> np.ndarray:
+    """(F, N, M - 1) of absolute value one: phases of mixing A (F, M, N) against its first row; 0 where there is nothing."""
+    cross = A[:, 1:] * A[:, :1].conj()
+    size = np.abs(cross)
+    return np.asarray((cross / np.where(size > 0, size, 1)).swapaxes(1, 2))

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from bss.errors import UsageError
-from bss.solvers.ica import Problem, symmetric_decorrelation
 from bss.solvers.mm import Callback, check_tol
+from bss.solvers.problem import Problem, symmetric_decorrelation
 from bss.solvers.result import Separation
 
 MOST_SOURCES = 32  # fourth-order moments go with the fourth power of their number

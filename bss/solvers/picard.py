@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from bss.errors import check_choice
-from bss.solvers.ica import GAUSSIAN_VALUE, Problem, rotation_gradient, symmetric_decorrelation
 from bss.solvers.mm import Callback, check_tol
+from bss.solvers.problem import GAUSSIAN_VALUE, Problem, rotation_gradient, symmetric_decorrelation
 from bss.solvers.result import Separation
 
 MEMORY = 7

@@ -1,0 +1,61 @@
+"""More outputs than talkers: every output of every bin goes to the talker whose activity it shares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bss.kernels import seam
+from bss.solvers.permutation import log_powers, scaled_reach, unit
+
+STEPS = ((100, 3), (30, 3), (8, 3))  # bins to either side that an output is compared with, and passes at most
+FIRST_REACH = 3
+FIRST, WHOLE = 0.3, 0.3  # weights of the first estimate, and of all bins together, against the bins about
+
+
+def group(outputs: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The talker that each output of each bin belongs to.
+
+    Outputs of one talker (its direct sound, its echo) are loud in the same frames. A talker's activity is that of the sum of
+    its outputs, about the bin and over all of them; it begins with a first estimate, and is learned as outputs move.
+
+    Parameters
+    ----------
+    outputs : np.ndarray
+        (F, M, T) powers of the outputs, summed over the microphones.
+    first : np.ndarray
+        (F, N, T) powers of the talkers in a first estimate, N < M, in one order.
+
+    Returns
+    -------
+    np.ndarray
+        (F, M) talkers, from 0; everyone has an output in every bin.
+    """
+    kernels = seam.of(outputs)
+    F, M, T = outputs.shape
+    begun, features = unit(log_powers(first)), unit(log_powers(outputs))
+    nothing = np.zeros((1, begun.shape[1], T), np.float32)
+    talker = np.empty((F, M), np.int64)
+    kernels.grouping_pass(features, begun, begun, nothing, scaled_reach(FIRST_REACH, F), FIRST, 0.0, talker)
+    learned = np.empty_like(begun)
+    changed = np.ones(F, bool)
+    for reach, n_passes in STEPS:
+        for _ in range(n_passes):
+            learned[changed] = unit(log_powers(_sums(outputs[changed], talker[changed], begun.shape[1])))
+            whole = learned.sum(0, keepdims=True)
+            whole /= np.maximum(np.sqrt(np.sum(whole**2, axis=2, keepdims=True)), np.finfo(whole.dtype).tiny)
+            better = np.empty_like(talker)
+            kernels.grouping_pass(features, learned, begun, whole, scaled_reach(reach, F), FIRST, WHOLE, better)
+            changed = (better != talker).any(1)
+            talker = better
+            if not changed.any():
+                break
+    return talker
+
+
+def grouped(demixing: np.ndarray, talker: np.ndarray, N: int) -> np.ndarray:
+    """(F, N, M): the rows of each talker's outputs, added up; demixing (F, M, M), talker (F, M)."""
+    return _sums(demixing, talker, N)
+
+
+def _sums(rows: np.ndarray, talker: np.ndarray, N: int) -> np.ndarray:
+    return np.stack([np.where((talker == i)[:, :, None], rows, 0).sum(1) for i in range(N)], axis=1)
