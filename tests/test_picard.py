@@ -134,7 +134,7 @@ def test_the_loss_of_given_signs_never_rises(contrast: str, kind: str) -> None:
     model, known = picard.Rotations(contrast), picard.Memory()
     point = picard.look(problem, model, W, None)
     for _ in range(30):
-        moved = picard._step(problem, model, point, known, 1)
+        moved = picard.step_down(problem, model, point, known, 1)
         if moved is None:
             break
         assert moved.loss <= point.loss + 1e-14

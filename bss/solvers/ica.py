@@ -39,7 +39,7 @@ def fastica(
         Iterations at most (per source in deflation), and the largest entry of the relative gradient, on all samples, at
         which it has converged: the skew part of E[g(y) y^T], or in deflation the part of E[g(y) z] across the direction.
     refine : bool
-        End with up to three steps of Infomax's likelihood. Outputs that have to be exactly uncorrelated are further from the
+        End with a few steps of Infomax's likelihood. Outputs that have to be exactly uncorrelated are further from the
         sources than they need be, by 2 to 4 dB of interference, as even independent sources correlate by chance.
     rng : int or np.random.Generator
         Draws the first rotation.
@@ -77,15 +77,22 @@ def fastica(
     problem = Problem.of(X, n_sources, n_iter, callback)
     first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)
     solve = _symmetric if algorithm == "symmetric" else _deflation
-    W, converged = solve(problem, symmetric_decorrelation(first), contrast, n_iter, tol)
-    if refine:
-        W = refined(problem, W)
+    strides = problem.strides()
+    last = strides[1:][-2:] if refine else []  # left to the refinement
+    W, converged = solve(problem, symmetric_decorrelation(first), contrast, n_iter, tol, strides[: len(strides) - len(last)])
+    refinement = refined(problem, W, n_iter, tol) if refine else None
+    if refinement is not None:
+        W, converged = refinement
+    elif last:
+        W, converged = solve(problem, W, contrast, n_iter, tol, last)
     return problem.finish(W, converged, "try a larger n_iter, another contrast, or infomax")
 
 
-def _symmetric(problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float) -> tuple[np.ndarray, bool]:
+def _symmetric(
+    problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float, strides: list[int]
+) -> tuple[np.ndarray, bool]:
     converged = False
-    for stride in problem.strides():
+    for stride in strides:
         for _ in range(n_iter):
             cross, slope, value = problem.pass_over(W, contrast, stride)
             problem.note(-float(np.sum((value - GAUSSIAN_VALUE[contrast]) ** 2)))
@@ -97,11 +104,13 @@ def _symmetric(problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol:
     return W, converged
 
 
-def _deflation(problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float) -> tuple[np.ndarray, bool]:
+def _deflation(
+    problem: Problem, W: np.ndarray, contrast: str, n_iter: int, tol: float, strides: list[int]
+) -> tuple[np.ndarray, bool]:
     W, done = W.copy(), True
     for p in range(len(W)):
         w, converged = _unit_orthogonal(W[p], W[:p]), False
-        for stride in problem.strides():
+        for stride in strides:
             for _ in range(n_iter):
                 cross, slope, value = problem.pass_over(w[None], contrast, stride)
                 problem.note(-float((value[0] - GAUSSIAN_VALUE[contrast]) ** 2))

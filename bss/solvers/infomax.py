@@ -8,7 +8,7 @@ import numpy as np
 
 from bss.errors import check_choice
 from bss.solvers.mm import Callback, check_tol
-from bss.solvers.picard import LOWEST_CURVATURE, MEMORY, Point, Sums, descend, line_search, look, rough_start
+from bss.solvers.picard import LOWEST_CURVATURE, MEMORY, Memory, Point, Sums, descend, look, rough_start, step_down
 from bss.solvers.problem import Problem, symmetric_decorrelation
 from bss.solvers.result import Separation
 
@@ -85,26 +85,50 @@ def infomax(
     return problem.finish(W, converged, "try a larger n_iter, or fastica")
 
 
-def refined(problem: Problem, W: np.ndarray) -> np.ndarray:
-    """White W (R, R) after a few Newton steps of Infomax on all of the data, at unit variance again.
+def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[np.ndarray, bool] | None:
+    """White W (R, R) after quasi-Newton steps of Infomax, at unit variance again, and whether they converged.
 
-    Near the solution they go all the way. Where they lead away from W, as with Gaussian sources, which no likelihood tells
-    apart, W stays.
+    The first steps are on a part of the data, so that on all of it one step mostly goes all the way. None where they lead away from W, as with Gaussian sources, which no likelihood tells apart.
     """
-    objective = Likelihood(extended=True, newton=True)
-    point = look(problem, objective, USUAL_SCALES[0] * W, None)
-    for _ in range(REFINEMENTS):
-        better = line_search(problem, objective, point, -objective.precondition(point, point.gradient))
+    objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
+    strides = problem.strides()
+    point = look(problem, objective, USUAL_SCALES[0] * W, None, strides[-2:][0])
+    for _ in range(steps if len(strides) > 1 else 0):
+        better = step_down(problem, objective, point, known, strides[-2])
         if better is None:
             break
-        point = better[0]
-    found = point.W
+        point = better
+        if np.abs(point.gradient).max() <= problem.enough(point.W, tol, strides[-2]):
+            break
+    found, converged = _last_steps(problem, objective, point.W, known, steps, tol)
     found = found / np.sqrt(np.sum(found**2, axis=1))[:, None]
     turn = np.abs(found @ W.T - np.eye(len(W)))
-    return found if turn.max() < FURTHEST else W
+    return (found, converged) if turn.max() < FURTHEST else None
 
 
-REFINEMENTS = 3
+def _last_steps(
+    problem: Problem, objective: Likelihood, W: np.ndarray, known: Memory, n_iter: int, tol: float
+) -> tuple[np.ndarray, bool]:
+    """Steps on all of the data, each as long as the gradient falls, but for its diagonal: that is of the scales, which go."""
+    point = look(problem, objective, W, None, value=False)
+    for _ in range(n_iter):
+        if _across(point) <= problem.enough(point.W, tol, 1):
+            return point.W, True
+        step = known.direction(objective, point)
+        trial = look(problem, objective, objective.move(step, point.W), point.signs, value=False)
+        if not _across(trial) < _across(point):
+            break
+        known.add(step, trial.gradient - point.gradient)
+        point = trial
+    return point.W, _across(point) <= problem.enough(point.W, tol, 1)
+
+
+def _across(point: Point) -> float:
+    """The largest entry of the gradient off its diagonal."""
+    return float(np.max(np.abs(point.gradient - np.diag(np.diag(point.gradient)))))
+
+
+REFINEMENTS = 10
 FURTHEST = 0.1  # of an output that may be exchanged for another in a refinement
 USUAL_SCALES = (2.0, 1.5)  # about the standard deviations at which heavy- and light-tailed sources fit their models
 BEND = 0.3  # about E[y^2 / cosh^2 y] of a heavy-tailed y at its own scale

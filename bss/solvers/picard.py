@@ -130,10 +130,12 @@ def rough_start(problem: Problem, W: np.ndarray, contrast: str) -> tuple[np.ndar
     return W, signs
 
 
-def look(problem: Problem, objective: Objective, W: np.ndarray, signs: np.ndarray | None, stride: int = 1) -> Point:
-    """One pass over the data, at W as the precision of the samples holds it."""
+def look(
+    problem: Problem, objective: Objective, W: np.ndarray, signs: np.ndarray | None, stride: int = 1, *, value: bool = True
+) -> Point:
+    """One pass over the data, at W as the precision of the samples holds it; without `value` the loss means nothing."""
     W = problem.held(W)
-    return objective.point(W, problem.pass_over(W, objective.contrast, stride), signs)
+    return objective.point(W, problem.pass_over(W, objective.contrast, stride, value=value), signs)
 
 
 def _descend(
@@ -144,7 +146,7 @@ def _descend(
         problem.note(point.loss)
         if np.max(np.abs(point.gradient)) <= problem.enough(point.W, tol, stride):
             return point.W, True
-        moved = _step(problem, objective, point, known, stride)
+        moved = step_down(problem, objective, point, known, stride)
         if moved is None:  # no descent left at this precision
             break
         point = moved
@@ -156,7 +158,7 @@ def _descend(
     return point.W, False
 
 
-def _step(problem: Problem, objective: Objective, point: Point, known: Memory, stride: int) -> Point | None:
+def step_down(problem: Problem, objective: Objective, point: Point, known: Memory, stride: int) -> Point | None:
     """The next point; without what is remembered where that leads nowhere, None where nothing leads down."""
     while True:
         direction = known.direction(objective, point)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.checks import check_recording
+from bss.checks import check_shape
 from bss.errors import SolverError, UsageError, check_int
 from bss.kernels import seam
 from bss.solvers.mm import Callback, check_sources
@@ -39,16 +39,18 @@ class Problem:
         kernels = seam.of(X)
         if np.iscomplexobj(X):
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
-        x = check_recording(X, name="X")
+        x = check_shape(X, name="X")  # whitening tells whether all samples are finite
         if n_sources is not None:
             n_sources = check_sources(n_sources, len(x))
         K, mean, covariance = whitening_matrix(x, n_sources)
         return cls(x, K, mean, np.sqrt(np.diag(covariance)), kernels, callback)
 
-    def pass_over(self, W: np.ndarray, nonlinearity: str, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """E[g(y) z^T] (R, R), E[g'(y)], E[G(y)] (R,) of y = W z, z = K (x - mean) white; z itself is never stored."""
-        cross, slope, value = self.kernels.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride)
-        return cross @ self.K.T, slope, value
+    def pass_over(
+        self, W: np.ndarray, nonlinearity: str, stride: int, *, value: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """E[g(y) z^T] (R, R), E[g'(y)] and, where asked for, E[G(y)] (R,) of y = W z, z = K (x - mean) white and never stored."""
+        cross, slope, values = self.kernels.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
+        return cross @ self.K.T, slope, values
 
     def strides(self) -> list[int]:
         """Ever larger samples of the recording to iterate on, every so many-th block of it; at last all of it.

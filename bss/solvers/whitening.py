@@ -80,6 +80,9 @@ def whiten(x: np.ndarray, *, n_components: int | None = None) -> Whitening:
 def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
     mean, covariance = seam.of(x).moments(x)
+    if not np.isfinite(covariance).all():
+        check_recording(x, name="X")
+        raise InputError("the power of X overflows", "its samples are beyond single precision", "samples between -1 and 1")
     scale = np.sqrt(np.diag(covariance))
     live = scale > 8 * np.finfo(x.dtype).eps * np.abs(mean)  # less is little but the rounding of a constant
     if not live.any():
