@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bss.pipeline.result import Unmixed
     from bss.signals.audio import Recording
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
+EFFORTS = ("fast", "normal", "best")
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
 
 
@@ -25,6 +26,7 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "F
 @click.option("-o", "--output", default=None, help="Folder for the tracks, or - for one WAV on stdout [separated/NAME].")
 @click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto: counted.")
 @click.option("--method", type=OneOf(METHODS), default="auto", show_default=True, help="How to separate.")
+@click.option("--effort", type=OneOf(EFFORTS), default="normal", show_default=True, help="How long to try, in a room.")
 @click.option(
     "--reference-mic", type=click.IntRange(1), default=1, show_default=True, help="Levels are those at this microphone."
 )
@@ -104,8 +106,8 @@ def _plan(recording: Recording, n_sources: int | None, names: tuple[str, ...], o
     if reference > len(names):
         raise UsageError(f"--reference-mic {reference}: the recording has {len(names)} channels", hint=f"1 to {len(names)}")
     return plan(
-        recording.x, recording.rate, n_sources=n_sources, method=options["method"], reference_mic=reference - 1,
-        per_mic=options["per_mic"], names=names,
+        recording.x, recording.rate, n_sources=n_sources, method=options["method"], effort=options["effort"],
+        reference_mic=reference - 1, per_mic=options["per_mic"], names=names,
     )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import complex_normal, convolutive, interference_db
+from signals_for_tests import complex_normal, convolutive, images, interference_db, room, voices
 
 import bss
 from bss.errors import BssError
 from bss.kernels import threads
+from bss.signals.stft import Stft
 from bss.solvers import updates
 from bss.solvers.fdica import BinLaplace
 from bss.solvers.mm import majorise_minimise
@@ -80,9 +81,75 @@ def test_auxiva_s_own_talkers_are_separated_too() -> None:
     assert interference_db(bss.fdica(X).demixing @ A) < -10
 
 
+def leakage(W: np.ndarray, heard: np.ndarray) -> float:
+    """Worst ratio, in dB, of the others to a talker's own sound in its output; heard (N, F, M, T) is each talker alone."""
+    power = np.array([np.sum(np.abs(W @ image) ** 2, axis=(0, 2)) for image in heard])  # (talker, output)
+    own = power.max(0)
+    return float(10 * np.log10(np.max((power.sum(0) - own) / own)))
+
+
+def recorded(M: int, N: int, taps: int) -> tuple[np.ndarray, np.ndarray]:
+    """X (F, M, T), and what of it is each talker's (N, F, M, T), in a room with an echo of so many samples."""
+    talkers = images(room(M, N, taps=taps, decay=taps / 5), voices(N, 48_000)).astype(np.float32)
+    stft = Stft(1024, 256)
+    return stft.forward(talkers.sum(0)), np.stack([stft.forward(image) for image in talkers])
+
+
+def test_more_microphones_than_talkers_are_all_used() -> None:
+    X, heard = recorded(4, 2, 2000)
+    two = bss.projection_back(bss.fdica(np.ascontiguousarray(X[:, :2]), n_iter=30), X[:, :2])
+    four = bss.fdica(X, n_sources=2, n_iter=30, candidates=3)
+    assert four.demixing.shape == (513, 2, 4)
+    np.testing.assert_allclose(four.sources.sum(1), X[:, 0], atol=1e-3 * np.abs(X).max())
+    np.testing.assert_allclose(bss.projection_back(four, X).demixing, four.demixing, atol=1e-3 * np.abs(four.demixing).max())
+    assert leakage(four.demixing, heard) < leakage(two.demixing, heard[:, :, :2]) - 3
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_a_room_is_put_in_one_order(candidates: int) -> None:
+    X, heard = recorded(2, 2, 400)
+    raw = majorise_minimise(X, BinLaplace(), updates.ISS, n_iter=30)
+    assert leakage(bss.projection_back(raw, X).demixing, heard) > -3
+    assert leakage(bss.projection_back(bss.fdica(X, n_iter=30, candidates=candidates), X).demixing, heard) < -11
+
+
+@pytest.mark.parametrize("n_sources", [1, 2, 3])
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_silent_bins_stay_silent(n_sources: int, candidates: int) -> None:
+    X, _ = sparse(3, 3, np.complex64)
+    X[[0, 7, 8, 32]] = 0
+    found = bss.projection_back(bss.fdica(X, n_sources=n_sources, candidates=candidates, n_iter=10), X)
+    assert np.isfinite(found.demixing).all()
+    assert not found.sources[[0, 7, 8, 32]].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 50), (2, 2, 3), (1, 1, 4), (3, 4, 5)])
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_few_bins_and_few_frames_will_do(shape: tuple[int, int, int], candidates: int) -> None:
+    X = complex_normal(np.random.default_rng(0), *shape).astype(np.complex64)
+    for N in range(1, shape[1] + 1):
+        assert np.isfinite(bss.fdica(X, n_sources=N, n_iter=5, candidates=candidates).sources).all()
+
+
+def test_bytes_of_three_candidates_and_of_groups_do_not_depend_on_threads() -> None:
+    X, _ = sparse(4, 4, np.complex64)
+    for n_sources in (2, 4):
+        found = []
+        for count in (1, 2):
+            with threads.limited(count):
+                found.append(bss.fdica(X, n_sources=n_sources, n_iter=10, candidates=3).demixing.tobytes())
+        assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"n_sources": 3}, "3 sources"), ({"update": "newton"}, "newton"), ({"n_iter": 0}, "n_iter=0"), ({"tol": -1}, "tol=-1")],
+    [
+        ({"n_sources": 3}, "3 sources"),
+        ({"update": "newton"}, "newton"),
+        ({"n_iter": 0}, "n_iter=0"),
+        ({"tol": -1}, "tol=-1"),
+        ({"candidates": 2}, "candidates=2"),
+    ],
 )
 def test_what_cannot_work_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(BssError, match=words):

@@ -25,7 +25,7 @@ def table(n: int, rt60: float) -> tuple[np.ndarray, np.ndarray]:
 def test_bleed_is_reduced_and_everyone_keeps_their_track(n: int, rt60: float, gain: float) -> None:
     x, own = table(n, rt60)
     result = bss.unmix(x, RATE, per_mic=True)
-    assert result.method == "fdica"
+    assert result.method == "fdica-per-mic"
     assert result.info["evidence"]["own_mics_agreement"] > AGREEING
     assert "because everyone has one" in result.reason
     scores = fit(own, result.sources)
@@ -50,7 +50,7 @@ def test_microphones_that_are_nobodys_are_noticed(n: int) -> None:
     assert agreeing is not None
     assert agreeing < AGREEING
     result = bss.unmix(x, RATE, per_mic=True)
-    assert result.method != "fdica"
+    assert result.method != "fdica-per-mic"
     assert any("not everyone seems to have a microphone of their own" in warning for warning in result.warnings)
 
 

@@ -20,7 +20,7 @@ def shuffled(N: int, F: int, T: int, noise: float, seed: int = 0) -> tuple[np.nd
     return np.take_along_axis(shares, order[:, :, None], axis=1), order
 
 
-@pytest.mark.parametrize("N", [1, 2, 3, 4])
+@pytest.mark.parametrize("N", [1, 2, 3, 4, 5, 7])
 @pytest.mark.parametrize("F", [1, 2, 33, 100])
 @pytest.mark.parametrize("noise", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -49,6 +49,41 @@ def test_talkers_whose_neighbours_mislead_are_put_right_by_the_whole() -> None:
     activity[::5] = 0.3 * activity[::5] + 0.7 * rng.uniform(size=activity[::5].shape)  # poor bins between good ones
     sources = np.take_along_axis(order, permutation.align(activity), axis=1)
     assert np.mean(sources[:, 0] == np.bincount(sources[:, 0]).argmax()) > 0.95
+
+
+@pytest.mark.parametrize("n_frames", [2, 599, 601, 5000])
+def test_any_number_of_frames_will_do(n_frames: int) -> None:
+    activity, order = shuffled(2, 40, n_frames, 0.5)
+    found = permutation.align(activity)
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.tile([0, 1], (40, 1)))
+    if n_frames > 2:
+        sources = np.take_along_axis(order, found, axis=1)
+        np.testing.assert_array_equal(sources, np.tile(sources[0], (40, 1)))
+
+
+@pytest.mark.parametrize("N", [2, 3])
+def test_phases_tell_the_bins_that_activities_do_not(N: int) -> None:
+    F, n_mics = 257, 3
+    activity, order = shuffled(N, F, 60, 1.0)
+    rng = np.random.default_rng(2)
+    poor = rng.choice(F, 120, replace=False)
+    activity[poor] = rng.uniform(size=activity[poor].shape)
+    delays = rng.permuted(np.tile(np.arange(-6, 7), (N, n_mics - 1, 1)), axis=2)[:, :, 0]
+    phases = np.exp(-1j * np.pi * np.arange(F)[:, None, None] / (F - 1) * delays)
+    phases = np.take_along_axis(phases, order[:, :, None], axis=1)
+    right = []
+    for options in ({}, {"phases": phases, "candidates": 3}):
+        sources = np.take_along_axis(order, permutation.align(activity, **options), axis=1)
+        right.append(np.mean(sources == sources[np.setdiff1d(np.arange(F), poor)[0]]))
+    assert right[1] > right[0] + 0.1
+
+
+def test_log_powers_do_not_depend_on_the_level_of_a_bin_and_silence_is_finite() -> None:
+    powers = np.random.default_rng(0).gamma(0.5, size=(4, 2, 9)).astype(np.float32)
+    loud = powers * np.float32([1, 10, 1e-3, 1])[:, None, None]
+    np.testing.assert_allclose(permutation.log_powers(loud), permutation.log_powers(powers), rtol=1e-4)
+    loud[2] = 0
+    assert not permutation.unit(permutation.log_powers(loud))[2].any()
 
 
 def test_shares_of_silence_are_zero() -> None:

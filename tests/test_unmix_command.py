@@ -143,7 +143,7 @@ def test_from_stdin_to_stdout(tmp_path: Path, expected: np.ndarray) -> None:
     found, rate = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
     assert rate == RATE
     np.testing.assert_allclose(found.T, expected, atol=2.0**-15)
-    assert b"method: ILRMA" in done.stderr
+    assert b"method: FD-ICA" in done.stderr
     assert listing(tmp_path) == ["before"]
 
 

@@ -20,7 +20,7 @@ def test_dry_run_says_everything_and_writes_nothing(tmp_path: Path, monkeypatch:
     done = unmix(*files, "--dry-run", "--json", "--sources", "2")
     plan = json.loads(done.stdout)
     assert listing(tmp_path) == ["mics"]
-    assert (plan["dry_run"], plan["method"], plan["n_sources"]) == (True, "ilrma", 2)
+    assert (plan["dry_run"], plan["method"], plan["n_sources"]) == (True, "fdica", 2)
     assert plan["channels"] == plan["used"] == files
     assert plan["memory_bytes"] > X.nbytes
     assert f"method: {plan['reason']}" in done.stderr

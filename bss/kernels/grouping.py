@@ -88,7 +88,7 @@ def share_out(scores, f, talker, counts):  # type: ignore[no-untyped-def]
 
 @numba.njit(**FAST)
 def grouping_pass(V, U, first, whole, reach, first_weight, whole_weight, talker):  # type: ignore[no-untyped-def]
-    """talker (F, M): which talker each output belongs to, by features V (F, M, T) of outputs, U and first (F, N, T) of talkers."""
+    """talker (F, M): whom each output belongs to, by features V (F, M, T) of outputs, U and first (F, N, T) of talkers."""
     bins, n, frames = U.shape
     outputs = V.shape[1]
     window, wanted = np.empty((1, n, frames), np.float32), np.empty((1, n, frames), np.float32)

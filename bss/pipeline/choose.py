@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from bss.errors import InputError, SolverError, check_choice
+from bss.pipeline.rooms import EFFORTS
 from bss.signals import delays
 from bss.signals.delays import Delays
 from bss.signals.stft import Stft
 from bss.solvers.ica import fastica
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
 INSTANTANEOUS = ("fastica", "infomax")
+LONG = ("fdica", "ilrma")  # with long windows
 UNLIMITED = ("auto", "cacgmm")  # for more talkers than microphones
 TRIAL_SECONDS, TRIAL_FRAME_SECONDS = 20.0, 0.064
 # What the outputs of a trial of ICA share with a delay, relative to chance. Above 1.2 it was in 3 of 700 delay-free mixtures (2
@@ -26,8 +28,11 @@ DELAY_FREE = 1.2
 COMPRESSION = 0.25
 HEARD = 10 ** (-90 / 20)  # of the loudest amplitude of an output: below is the rounding of samples
 SHIFTS, FEWEST_SHIFTS = 12, 4
-FRAME_SECONDS = 0.256
+FRAME_SECONDS, LONG_SECONDS = 0.256, 0.512
 FEWEST_FRAMES = 60
+# Frames of long windows, where they overlap by three quarters, that ICA in every bin needs; they then overlap by more, which
+# is the better the shorter the recording.
+FEWEST_LONG, PLENTY = 35, 500
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Choice:
         What speaks against a method that the user asked for.
     evidence : dict
         The numbers behind the reason.
+    effort : str
+        One of `rooms.EFFORTS`.
     """
 
     method: str
@@ -54,6 +61,7 @@ class Choice:
     reason: str
     warnings: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
+    effort: str = "normal"
 
     @property
     def delay_free(self) -> bool:
@@ -62,7 +70,7 @@ class Choice:
         return delayed is not None and delayed < DELAY_FREE
 
 
-def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: str = "auto") -> Choice:
+def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: str = "auto", effort: str = "normal") -> Choice:
     """Instantaneous ICA where the mixing is free of delays, else the convolutive family; and its window.
 
     Parameters
@@ -75,6 +83,8 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
         N; M by default.
     method : str
         One of METHODS. A named method is kept, with a warning where the recording speaks against it.
+    effort : str
+        One of `rooms.EFFORTS`: how long to try in a room.
 
     Raises
     ------
@@ -84,6 +94,7 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
         The recording is too short for the convolutive family.
     """
     check_choice("method", method, METHODS)
+    check_choice("effort", effort, tuple(EFFORTS))
     part = _middle(x, rate)
     crowded = n_sources is not None and n_sources > len(x)
     Y = _trial(part, rate, None if crowded else n_sources)
@@ -107,15 +118,17 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
     if method == "auto":
         if delay_free:
             return Choice("fastica", 0, 0, f"FastICA, because {finding}", (), evidence)
-        n_fft, hop = window(x.shape[1], rate)
-        reason = f"ILRMA with windows of {1e3 * n_fft / rate:.0f} ms, because {finding}"
-        return Choice("ilrma", n_fft, hop, reason, (), evidence)
+        n_fft, hop = long_window(x.shape[1], rate)
+        polish = EFFORTS[effort].ilrma > 0 and n_sources in (None, len(x))
+        name = "FD-ICA and ILRMA" if polish else "FD-ICA"
+        reason = f"{name} with windows of {1e3 * n_fft / rate:.0f} ms, because {finding}"
+        return Choice("ilrma" if polish else "fdica", n_fft, hop, reason, (), evidence, effort)
     if method in INSTANTANEOUS:
         warned = () if delay_free else (f"{method} cannot separate this recording well: {finding}; try --method auto",)
         return Choice(method, 0, 0, f"{method}, as asked", warned, evidence)
-    n_fft, hop = window(x.shape[1], rate)
+    n_fft, hop = (long_window if method in LONG else window)(x.shape[1], rate)
     warned = (f"{finding}: FastICA would do, and better; try --method auto",) if delay_free and not crowded else ()
-    return Choice(method, n_fft, hop, f"{method} with windows of {1e3 * n_fft / rate:.0f} ms, as asked", warned, evidence)
+    return Choice(method, n_fft, hop, f"{method} with windows of {1e3 * n_fft / rate:.0f} ms, as asked", warned, evidence, effort)
 
 
 def _finding(delayed: float | None, apart: Delays) -> str:
@@ -196,6 +209,21 @@ def _cross(Y: np.ndarray, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(F, N, N) cross-spectra of Y and Z (F, N, T), and the product of their powers."""
     own = [np.einsum("fnt,fnt->fn", A, A.conj()).real for A in (Y, Z)]
     return Y @ Z.conj().swapaxes(1, 2), own[0][:, :, None] * own[1][:, None, :]
+
+
+def long_window(n: int, rate: int) -> tuple[int, int]:
+    """n_fft and hop of windows of about LONG_SECONDS, for ICA in every bin by itself: shorter where there would be too few.
+
+    Raises
+    ------
+    InputError
+        Too short even so.
+    """
+    window(n, rate)  # what is too short for windows of any length is refused
+    n_fft = 1 << round(np.log2(LONG_SECONDS * rate))
+    while Stft(n_fft).n_frames(n) < FEWEST_LONG:
+        n_fft //= 2
+    return n_fft, n_fft // (8 if Stft(n_fft).n_frames(n) < PLENTY else 4)
 
 
 def window(n: int, rate: int) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bss.pipeline.separate import Solved, progressing
+from bss.pipeline.rooms import progressing
+from bss.pipeline.separate import Solved
 from bss.signals.stft import Stft
 from bss.solvers import fullrank, masks
 from bss.solvers.result import Separation, without_demixing

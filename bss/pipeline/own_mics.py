@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from bss.pipeline.separate import Solved, progressing
+from bss.pipeline.rooms import progressing
+from bss.pipeline.separate import Solved
 from bss.pipeline.trial import long_window, relative_powers, trial
 from bss.signals.stft import Stft
 from bss.solvers import permutation, scaling

@@ -13,9 +13,10 @@ from bss.pipeline import own_mics
 from bss.pipeline.choose import METHODS, UNLIMITED, Choice, choose
 from bss.pipeline.counting import Count, count
 from bss.pipeline.preflight import Preflight, preflight, require_two
+from bss.pipeline.rooms import EFFORTS
 from bss.pipeline.trial import long_window
 
-OWN_MICS, ALONE = "fdica", "none"  # methods that auto takes for microphones of their own, and for one talker in a room
+OWN_MICS, ALONE = "fdica-per-mic", "none"  # methods that auto takes for microphones of their own, and for one talker in a room
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,19 @@ def plan(
     *,
     n_sources: int | None = None,
     method: str = "auto",
+    effort: str = "normal",
     reference_mic: int = 0,
     per_mic: bool = False,
     device: str = "auto",
     names: Sequence[str] | None = None,
 ) -> Plan:
     """Everything that `unmix` decides before it separates; same options, same errors."""
-    check_options(len(x), n_sources, method, reference_mic, device)
+    check_options(len(x), n_sources, method, effort, reference_mic, device)
     check_int("rate", rate, 1)
     clock = time.perf_counter()
     look = preflight(x, rate, names)
     checked = time.perf_counter() - clock
-    found = decide(look, x, rate, n_sources=n_sources, method=method, reference_mic=reference_mic, per_mic=per_mic)
+    found = decide(look, x, rate, n_sources=n_sources, method=method, effort=effort, reference_mic=reference_mic, per_mic=per_mic)
     return replace(found, seconds={"check": checked, **found.seconds})
 
 
@@ -66,6 +68,7 @@ def decide(
     *,
     n_sources: int | None = None,
     method: str = "auto",
+    effort: str = "normal",
     reference_mic: int = 0,
     per_mic: bool = False,
 ) -> Plan:
@@ -81,7 +84,7 @@ def decide(
     if counted is not None and counted.warning is not None:
         warned.append(counted.warning)
     n_talkers = counted.n_sources if counted is not None else n_sources or len(used)
-    choice = choose(usable, rate, n_sources=n_talkers, method=method)
+    choice = choose(usable, rate, n_sources=n_talkers, method=method, effort=effort)
     if method == "auto" and choice.n_fft and per_mic:
         choice = _own_mics(choice, usable, rate)
     elif method == "auto" and choice.n_fft and n_talkers == 1:
@@ -107,9 +110,10 @@ def _own_mics(choice: Choice, x: np.ndarray, rate: int) -> Choice:
     return replace(choice, method=OWN_MICS, n_fft=n_fft, hop=n_fft // 4, reason=reason, evidence=evidence)
 
 
-def check_options(m: int, n_sources: int | None, method: str, reference_mic: int, device: str) -> None:
+def check_options(m: int, n_sources: int | None, method: str, effort: str, reference_mic: int, device: str) -> None:
     """Refuse options that cannot work with M channels, before any work."""
     check_choice("method", method, METHODS)
+    check_choice("effort", effort, tuple(EFFORTS))
     check_choice("device", device, ("auto", "cpu"))
     check_int("reference_mic", reference_mic, 0, max(m - 1, 0))
     if n_sources is not None:

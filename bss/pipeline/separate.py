@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from bss.pipeline.choose import INSTANTANEOUS, Choice
+from bss.pipeline.rooms import progressing, separate_room
 from bss.signals.stft import Stft
 from bss.solvers import iva, scaling
 from bss.solvers.ica import fastica
 from bss.solvers.infomax import infomax
 from bss.solvers.result import Separation
 
-# Random NMF starts lead ILRMA astray: started by a Gaussian AuxIVA it gains 1 to 2 dB more in rooms (docs/methods.md).
-GAUSS_ITERATIONS = 30
-ILRMA_ITERATIONS = 100
 AUXIVA_ITERATIONS = 50
 
 
@@ -87,26 +85,6 @@ def separate(
         step = progressing(progress, 0, AUXIVA_ITERATIONS)
         stages = {"auxiva": iva.auxiva(X, n_sources=n_sources, n_iter=AUXIVA_ITERATIONS, rng=rng, callback=step)}
     else:
-        stages = _ilrma(X, n_sources, rng, progress)
+        polish = choice.method == "ilrma"
+        stages = separate_room(X, n_sources, effort=choice.effort, polish=polish, rng=rng, progress=progress)
     return Solved(list(stages.values())[-1], X, stft, x.shape[1], stages)
-
-
-def _ilrma(X: np.ndarray, n_sources: int, rng: int, progress: Callable[[float], Any] | None) -> dict[str, Separation]:
-    total = GAUSS_ITERATIONS + ILRMA_ITERATIONS
-    first = iva.auxiva(
-        X, n_sources=n_sources, contrast="gauss", n_iter=GAUSS_ITERATIONS, rng=rng, callback=progressing(progress, 0, total)
-    )
-    # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
-    first = scaling.projection_back(first, X)
-    second = iva.ilrma(
-        X, n_sources=n_sources, n_iter=ILRMA_ITERATIONS, rng=rng, start=first.demixing,
-        callback=progressing(progress, GAUSS_ITERATIONS, total),
-    )  # fmt: skip
-    return {"auxiva-gauss": first, "ilrma": second}
-
-
-def progressing(progress: Callable[[float], Any] | None, done: int, total: int) -> Callable[[int, float], Any] | None:
-    """A solver's callback that tells the share of all iterations that is done."""
-    if progress is None:
-        return None
-    return lambda i, loss: progress(min(1.0, (done + i + 1) / total))

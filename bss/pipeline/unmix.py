@@ -26,6 +26,7 @@ def unmix(
     *,
     n_sources: int | None = None,
     method: str = "auto",
+    effort: str = "normal",
     reference_mic: int = 0,
     per_mic: bool = False,
     device: str = "auto",
@@ -44,8 +45,11 @@ def unmix(
         Hz.
     n_sources : int, optional
         N, the number of talkers; counted by default, from 1 to the number of usable microphones.
-    method : {"auto", "fastica", "infomax", "auxiva", "ilrma", "cacgmm"}
+    method : {"auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm"}
         "auto" decides from the recording.
+    effort : {"fast", "normal", "best"}
+        How long to try in a room: "fast" leaves out ILRMA and all but one candidate for the order of the frequencies, "best"
+        iterates longer.
     reference_mic : int
         The microphone, from 0, at whose level and place each talker is given.
     per_mic : bool
@@ -87,7 +91,15 @@ def unmix(
     x = check_shape(x)
     rng = check_int("rng", rng, 0)
     found = plan(
-        x, rate, n_sources=n_sources, method=method, reference_mic=reference_mic, per_mic=per_mic, device=device, names=names
+        x,
+        rate,
+        n_sources=n_sources,
+        method=method,
+        effort=effort,
+        reference_mic=reference_mic,
+        per_mic=per_mic,
+        device=device,
+        names=names,
     )
     return carry_out(found, x, rate, per_mic=per_mic, rng=rng, progress=progress)
 
@@ -149,6 +161,7 @@ def _result(
         "used": [look.names[k] for k in found.used],
         "reference": look.names[found.used[found.reference]],
         "per_mic": per_mic,
+        "effort": choice.effort,
         "findings": look.to_list(),
         "evidence": choice.evidence,
         "n_fft": choice.n_fft,

@@ -88,7 +88,8 @@ def infomax(
 def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[np.ndarray, bool] | None:
     """White W (R, R) after quasi-Newton steps of Infomax, at unit variance again, and whether they converged.
 
-    The first steps are on a part of the data, so that on all of it one step mostly goes all the way. None where they lead away from W, as with Gaussian sources, which no likelihood tells apart.
+    The first steps are on a part of the data, so that on all of it one step mostly goes all the way. None where they lead away
+    from W, as with Gaussian sources, which no likelihood tells apart.
     """
     objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
     strides = problem.strides()
