@@ -106,11 +106,13 @@ def test_more_microphones_than_talkers_are_all_used() -> None:
 
 
 @pytest.mark.parametrize("candidates", [1, 3])
-def test_a_room_is_put_in_one_order(candidates: int) -> None:
+@pytest.mark.parametrize("activity", [None, "log", "shares"])
+def test_a_room_is_put_in_one_order(candidates: int, activity: str | None) -> None:
     X, heard = recorded(2, 2, 400)
     raw = majorise_minimise(X, BinLaplace(), updates.ISS, n_iter=30)
     assert leakage(bss.projection_back(raw, X).demixing, heard) > -3
-    assert leakage(bss.projection_back(bss.fdica(X, n_iter=30, candidates=candidates), X).demixing, heard) < -11
+    found = bss.fdica(X, n_iter=30, candidates=candidates, activity=activity)
+    assert leakage(bss.projection_back(found, X).demixing, heard) < -11
 
 
 @pytest.mark.parametrize("n_sources", [1, 2, 3])
@@ -149,6 +151,7 @@ def test_bytes_of_three_candidates_and_of_groups_do_not_depend_on_threads() -> N
         ({"n_iter": 0}, "n_iter=0"),
         ({"tol": -1}, "tol=-1"),
         ({"candidates": 2}, "candidates=2"),
+        ({"activity": "loudness"}, "loudness"),
     ],
 )
 def test_what_cannot_work_is_refused(options: dict[str, Any], words: str) -> None:

@@ -6,10 +6,10 @@ import numba
 import numpy as np
 
 from bss.kernels import threads
-from bss.kernels.frames import UPDATES, Frames
-from bss.kernels.lanes import gather, lanes, scatter, steer_lanes, together
-from bss.kernels.small import ALLOCATES, FAST, INLINED, INNER_FAST
-from bss.kernels.sweep import all_outputs, covariance_sums, one_move
+from bss.kernels.frames import Frames
+from bss.kernels.lanes import gather, lanes, scatter, steer_lanes
+from bss.kernels.small import FAST, INLINED, INNER_FAST
+from bss.kernels.sweep import all_outputs, covariance_sums, one_move, outputs_of_all, sums_of_all
 
 # |y| below which the contrast is quadratic, smooth at zero. The solution has E|y| = 1, whatever the level of a bin.
 CORE = 1e-3
@@ -35,32 +35,35 @@ def laplace_weights(Y, f, b, here, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INLINED)
-def laplace_sums(Y, f, frames, phi, P, G):  # type: ignore[no-untyped-def]
-    """The weights of bin f in phi, the sums of its products with them in G; returns the contrast."""
+def bin_weights(Y, f, frames, phi):  # type: ignore[no-untyped-def]
+    """The weights of bin f in phi; returns the contrast."""
     total = 0.0
     for b in range(Y.shape[1]):
         total += laplace_weights(Y, f, b, min(Y.shape[4], frames - b * Y.shape[4]), phi)
-    covariance_sums(Y, f, phi, P, G)
     return total
 
 
-@numba.njit(**ALLOCATES)
-def binwise_sweep_together(c, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
-    """Chunk c of `binwise_sweep`, a group of bins at a time."""
+@numba.njit(**FAST)
+def binwise_sweep_together(first, step, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
+    """`binwise_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
     bins, blocks, m, _, size = Y.shape
+    chunks = loss.shape[0]
     P, S, phi = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.empty((blocks, m, size), Y.dtype)
     G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
     many = lanes(group, m)
-    end = (c + 1) * bins // loss.shape[0]
-    for begin in range(c * bins // loss.shape[0], end, group):
-        count = min(group, end - begin)
-        for f in range(begin, begin + count):
-            loss[c] += laplace_sums(Y, f, frames, phi, P, G)
-            gather(G, 1.0 / frames, f - begin, many)
-        change[c] += steer_lanes(many, share, count)
-        for f in range(begin, begin + count):
-            scatter(many, f - begin, A, W, f)
-            all_outputs(Y, f, A, S)
+    for c in range(first, chunks, step):
+        change[c], loss[c] = 0.0, 0.0
+        end = (c + 1) * bins // chunks
+        for begin in range(c * bins // chunks, end, group):
+            count = min(group, end - begin)
+            for f in range(begin, begin + count):
+                loss[c] += bin_weights(Y, f, frames, phi)
+                sums_of_all(Y, f, phi, P, G)
+                gather(G, 1.0 / frames, f - begin, many)
+            change[c] += steer_lanes(many, share, count)
+            for f in range(begin, begin + count):
+                scatter(many, f - begin, A, W, f)
+                outputs_of_all(Y, f, A, S)
 
 
 @numba.njit(**FAST)
@@ -73,16 +76,13 @@ def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     loads = np.empty(n_sources)
-    group = together(Y, update, n_sources)
     for c in range(first, chunks, step):
         change[c], loss[c] = 0.0, 0.0
-        if group > 1:
-            binwise_sweep_together(c, group, Y, W, frames, share, change, loss)
-            continue
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            loss[c] += laplace_sums(Y, f, frames, phi, P, G)
+            loss[c] += bin_weights(Y, f, frames, phi)
+            covariance_sums(update, Y, f, phi, P, G)
             change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-            all_outputs(Y, f, A, S)
+            all_outputs(update, Y, f, A, S)
 
 
 class Binwise:
@@ -95,8 +95,12 @@ class Binwise:
     def move(self, update: str) -> float:
         """One iteration; E[2 |y|] summed over bins and sources as it began."""
         f = self.frames
-        how = (f.n_sources, f.n_frames, f.share, UPDATES[update])
-        threads.run(binwise_sweep, f.Y, f.W, f.C, *how, f.change, self.loss)
+        group = f.together(update)
+        if group > 1:
+            threads.run(binwise_sweep_together, group, f.Y, f.W, f.n_frames, f.share, f.change, self.loss)
+        else:
+            how = (f.n_sources, f.n_frames, f.share, f.kind(update))
+            threads.run(binwise_sweep, f.Y, f.W, f.C, *how, f.change, self.loss)
         f.log_det += float(f.change.sum())
         loss: float = float(self.loss.sum()) / f.n_frames
         return loss

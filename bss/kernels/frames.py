@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bss.kernels import lowrank, planes, sweep, threads
-from bss.kernels.moves import IP, IP2, ISS, ISS2
+from bss.kernels import lanes, lowrank, planes, sweep, threads
+from bss.kernels.moves import IP, IP2, ISS, ISS2, TWO
 from bss.kernels.numbers import floor
 
 BLOCK_FRAMES = 512
@@ -88,10 +88,22 @@ class Frames:
         """One iteration with weights phi (N, T) that all bins share."""
         if self._power is None:
             self._power = aligned((threads.CHUNKS, self.blocks, self.n_sources, self.size), self.dtype)
-        blocked = self.to_blocks(phi)
-        how = (self.n_frames, self.share, UPDATES[update])
-        threads.run(sweep.frame_sweep, self.Y, self.W, self.C, blocked, *how, self._power, self.change)
+        blocked, group = self.to_blocks(phi), self.together(update)
+        if group > 1:
+            how = (blocked, self.n_frames, self.share, self._power, self.change)
+            threads.run(sweep.frame_sweep_together, group, self.Y, self.W, *how)
+        else:
+            options = (blocked, self.n_frames, self.share, self.kind(update), self._power, self.change)
+            threads.run(sweep.frame_sweep, self.Y, self.W, self.C, *options)
         self.log_det += float(self.change.sum())
+
+    def kind(self, update: str) -> tuple[int, ...]:
+        """What kernels take for an update: two sources of two microphones have an ISS of their own."""
+        return TWO if update == "iss" and self.Y.shape[2] == self.n_sources == 2 else UPDATES[update]
+
+    def together(self, update: str) -> int:
+        """How many bins to steer at once; 1 where it is not ISS, of more than two sources, as many as microphones."""
+        return lanes.together(self.Y) if update == "iss" and self.Y.shape[2] == self.n_sources > 2 else 1
 
     def to_blocks(self, a: np.ndarray) -> np.ndarray:
         """(..., T) to (blocks, ..., size), zeros behind the last frame."""
@@ -126,7 +138,7 @@ class LowRank:
         """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] (or what Student's t has for it) summed
         over bins and sources as it was between the first two, and leaves the frames' log_det as it is after."""
         f = self.frames
-        how = (f.n_frames, f.small, f.share, UPDATES[update], self.tail)
+        how = (f.n_frames, f.small, f.share, f.kind(update), self.tail)
         sums = (self.above, self.below, f.change, self.loss)
         threads.run(lowrank.lowrank_sweep, f.Y, f.W, f.C, self.B, self.H, self.H_mean(), *how, *sums)
         f.log_det += float(f.change.sum())

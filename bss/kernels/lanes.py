@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.moves import ISS, SINGULAR
+from bss.kernels.moves import SINGULAR
 from bss.kernels.small import ALLOCATES, INNER
 
 # Contracting a product and a sum is harmless; what is tested for NaN and signs needs the rest as it is written.
@@ -18,14 +18,9 @@ LANE_BYTES = 1 << 18  # of outputs, which are read again after the algebra: they
 FEWEST, MOST = 8, 32
 
 
-@numba.njit(**INNER)
-def together(Y, update, n_sources):  # type: ignore[no-untyped-def]
-    """How many bins to take at once: as many as stay in cache until their outputs are made; one where steering alone is faster,
-    for two microphones, few bins, and what is not ISS of as many sources as microphones."""
-    m, size = Y.shape[2], Y.shape[1] * Y.shape[2] * 2 * Y.shape[4] * Y.itemsize
-    if len(update) != len(ISS) or n_sources < m or m == 2:
-        return 1
-    group = min(MOST, LANE_BYTES // max(1, size))
+def together(Y: np.ndarray) -> int:
+    """How many bins to take at once: as many as stay in cache until their outputs are made; 1 where those are too few."""
+    group = min(MOST, LANE_BYTES // max(1, Y[0].nbytes))
     return group if group >= FEWEST else 1
 
 

@@ -177,7 +177,7 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
                     loss[c] += weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
                 else:
                     loss[c] += student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse)
-            covariance_sums(Y, f, phi, P, G)
+            covariance_sums(update, Y, f, phi, P, G)
             change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-            all_outputs(Y, f, A, S)
+            all_outputs(update, Y, f, A, S)
             temporal_sums(Y, B, inverse, f, tail, above, below, c)

@@ -13,8 +13,8 @@ from bss.kernels.rows import move_ip, move_iss
 from bss.kernels.small import INNER, background_log_det, congruence, load, norm2, scaled
 
 # An update is the length of its tuple, which is a type: a kernel holds the code of one update, which makes it fast, and an
-# update compiles when it is first used.
-ISS, IP, ISS2, IP2 = (0,), (0, 0), (0, 0, 0), (0, 0, 0, 0)
+# update compiles when it is first used. TWO is ISS of two sources and microphones, in registers.
+ISS, IP, ISS2, IP2, TWO = (0,), (0, 0), (0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0, 0)
 SINGULAR = -200.0  # log |det|^2 of a move
 MOVES = {len(update): rows for update, rows in ((ISS, move_iss), (IP, move_ip), (ISS2, move_iss2), (IP2, move_ip2))}
 

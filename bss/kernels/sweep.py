@@ -8,12 +8,15 @@ one another while it is in cache, and nothing of size F x N x M x T exists.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+from numba.extending import overload
 
-from bss.kernels.lanes import gather, lanes, scatter, steer_lanes, together
-from bss.kernels.moves import ISS, move, move_two
-from bss.kernels.small import ALLOCATES, FAST, INLINED, INNER_FAST
+from bss.kernels.lanes import gather, lanes, scatter, steer_lanes
+from bss.kernels.moves import TWO, move, move_two
+from bss.kernels.small import FAST, INLINED, INNER_FAST
 
 
 @numba.njit(**INNER_FAST)
@@ -183,60 +186,102 @@ def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INLINED)
-def covariance_sums(Y, f, phi, P, G):  # type: ignore[no-untyped-def]
+def sums_of_two(Y, f, phi, P, G):  # type: ignore[no-untyped-def]
+    """`sums_of_all` for two microphones."""
+    G[:] = 0.0
+    for b in range(Y.shape[1]):
+        weigh_pair(Y, f, b, phi, G)
+
+
+@numba.njit(**INLINED)
+def sums_of_all(Y, f, phi, P, G):  # type: ignore[no-untyped-def]
     """G[r, n] = sum of the products of bin f with weights phi[b, n, t]."""
     G[:] = 0.0
     for b in range(Y.shape[1]):
-        if Y.shape[2] == 2:
-            weigh_pair(Y, f, b, phi, G)
-        else:
-            products(Y, f, b, P)
-            weigh(P, phi, b, G)
+        products(Y, f, b, P)
+        weigh(P, phi, b, G)
 
 
 @numba.njit(**INLINED)
-def all_outputs(Y, f, A, S):  # type: ignore[no-untyped-def]
+def outputs_of_two(Y, f, A, S):  # type: ignore[no-untyped-def]
+    """`outputs_of_all` for two microphones."""
+    for b in range(Y.shape[1]):
+        outputs_pair(Y, f, b, A)
+
+
+@numba.njit(**INLINED)
+def outputs_of_all(Y, f, A, S):  # type: ignore[no-untyped-def]
     """Y[f] := A Y[f]."""
     for b in range(Y.shape[1]):
-        if Y.shape[2] == 2:
-            outputs_pair(Y, f, b, A)
-        else:
-            outputs(Y, f, b, A, S)
+        outputs(Y, f, b, A, S)
 
 
 @numba.njit(**INLINED)
-def one_move(update, G, scale, V, C, A, W, f, share, loads, work, w):  # type: ignore[no-untyped-def]
+def move_of_any(update, G, scale, V, C, A, W, f, share, loads, work, w):  # type: ignore[no-untyped-def]
     """`moves.move` of one bin from its sums G."""
-    if V.shape[0] == 2 and V.shape[1] == 2 and len(update) == len(ISS):
-        return move_two(G, scale, A, W, f, share)
     unpack(G, scale, V)
     return move(update, V, C, A, W, f, share, loads, work, w)
 
 
-@numba.njit(**ALLOCATES)
-def frame_sweep_together(c, group, Y, W, phi, frames, share, power, change):  # type: ignore[no-untyped-def]
-    """Chunk c of `frame_sweep`, a group of bins at a time."""
+def covariance_sums(update: Any, Y: Any, f: Any, phi: Any, P: Any, G: Any) -> None:
+    """`sums_of_two` or `sums_of_all`, by the type of the update."""
+
+
+@overload(covariance_sums)
+def _covariance_sums(update, Y, f, phi, P, G):  # type: ignore[no-untyped-def]
+    chosen = sums_of_two if len(update) == len(TWO) else sums_of_all
+    return lambda update, Y, f, phi, P, G: chosen(Y, f, phi, P, G)
+
+
+def all_outputs(update: Any, Y: Any, f: Any, A: Any, S: Any) -> None:
+    """`outputs_of_two` or `outputs_of_all`, by the type of the update."""
+
+
+@overload(all_outputs)
+def _all_outputs(update, Y, f, A, S):  # type: ignore[no-untyped-def]
+    chosen = outputs_of_two if len(update) == len(TWO) else outputs_of_all
+    return lambda update, Y, f, A, S: chosen(Y, f, A, S)
+
+
+def one_move(
+    update: Any, G: Any, scale: Any, V: Any, C: Any, A: Any, W: Any, f: Any, share: Any, loads: Any, work: Any, w: Any
+) -> float:
+    """`moves.move_two` or `moves.move` of one bin from its sums G, by the type of the update."""
+    raise NotImplementedError  # only kernels call it: see below
+
+
+@overload(one_move)
+def _one_move(update, G, scale, V, C, A, W, f, share, loads, work, w):  # type: ignore[no-untyped-def]
+    if len(update) == len(TWO):
+        return lambda update, G, scale, V, C, A, W, f, share, loads, work, w: move_two(G, scale, A, W, f, share)
+    return lambda update, G, scale, V, C, A, W, f, share, loads, work, w: move_of_any(
+        update, G, scale, V, C, A, W, f, share, loads, work, w
+    )
+
+
+@numba.njit(**FAST)
+def frame_sweep_together(first, step, group, Y, W, phi, frames, share, power, change):  # type: ignore[no-untyped-def]
+    """`frame_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
     bins, blocks, m, _, size = Y.shape
     chunks = power.shape[0]
-    P, S, G, A = (
-        np.empty((m * m, size), Y.dtype),
-        np.empty((m, 2, size), Y.dtype),
-        np.empty((m * m, m)),
-        np.empty((m, m), np.complex128),
-    )
+    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
+    G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
     many = lanes(group, m)
-    end = (c + 1) * bins // chunks
-    for begin in range(c * bins // chunks, end, group):
-        count = min(group, end - begin)
-        for f in range(begin, begin + count):
-            covariance_sums(Y, f, phi, P, G)
-            gather(G, 1.0 / frames, f - begin, many)
-        change[c] += steer_lanes(many, share, count)
-        for f in range(begin, begin + count):
-            scatter(many, f - begin, A, W, f)
-            all_outputs(Y, f, A, S)
-            for b in range(blocks):
-                add_power(Y, f, b, power, c)
+    for c in range(first, chunks, step):
+        power[c] = 0
+        change[c] = 0.0
+        end = (c + 1) * bins // chunks
+        for begin in range(c * bins // chunks, end, group):
+            count = min(group, end - begin)
+            for f in range(begin, begin + count):
+                sums_of_all(Y, f, phi, P, G)
+                gather(G, 1.0 / frames, f - begin, many)
+            change[c] += steer_lanes(many, share, count)
+            for f in range(begin, begin + count):
+                scatter(many, f - begin, A, W, f)
+                outputs_of_all(Y, f, A, S)
+                for b in range(blocks):
+                    add_power(Y, f, b, power, c)
 
 
 @numba.njit(**FAST)
@@ -248,16 +293,12 @@ def frame_sweep(first, step, Y, W, C, phi, frames, share, update, power, change)
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     loads = np.empty(n_sources)
-    group = together(Y, update, n_sources)
     for c in range(first, chunks, step):
         power[c] = 0
         change[c] = 0.0
-        if group > 1:
-            frame_sweep_together(c, group, Y, W, phi, frames, share, power, change)
-            continue
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            covariance_sums(Y, f, phi, P, G)
+            covariance_sums(update, Y, f, phi, P, G)
             change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-            all_outputs(Y, f, A, S)
+            all_outputs(update, Y, f, A, S)
             for b in range(blocks):
                 add_power(Y, f, b, power, c)

@@ -17,6 +17,7 @@ SHORTEST_SECONDS = 0.064
 FEWEST_FRAMES, LEAST_FRAMES = 70, 24  # below the first the window is halved; below the second nothing can be told
 LOWEST, HIGHEST, BINS = 200.0, 6000.0, 370
 ITERATIONS = 20
+ACTIVITY = "shares"  # the bins are put in order by: log powers take an output of echo for its talker
 PARTS, PART_SECONDS = 12, 10.0  # of a long recording: spread over all of it, for people do not speak all the time
 
 
@@ -51,7 +52,7 @@ def trial(x: np.ndarray, rate: int) -> Trial | None:
     spectra = [Stft(n_fft).forward(part)[first : last + 1 : step] for part in parts]
     X = np.ascontiguousarray(np.concatenate(spectra, axis=2))
     try:
-        found = fdica(X, n_iter=ITERATIONS, tol=0.0)
+        found = fdica(X, n_iter=ITERATIONS, tol=0.0, activity=ACTIVITY)
         gains = np.abs(scaling.mixing(found, X)) ** 2
     except (SolverError, np.linalg.LinAlgError):
         return None

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from bss.errors import UsageError
+from bss.errors import UsageError, check_choice
 from bss.kernels import seam
 from bss.solvers import grouping, permutation, scaling, updates
 from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
 
+ACTIVITIES = {"log": permutation.log_powers, "shares": permutation.shares}
 FIRST_ITERATIONS = 20  # at most, of the first estimate of fewer talkers than microphones
 QUIET = 0.25  # power of a bin's power that its phases count by
 
@@ -44,6 +45,7 @@ def fdica(
     start: np.ndarray | None = None,
     callback: Callback | None = None,
     candidates: int = 1,
+    activity: str | None = None,
 ) -> Separation:
     """Frequency-domain ICA (FD-ICA): each bin is separated alone, then the bins are put in one order by their activity.
 
@@ -69,6 +71,9 @@ def fdica(
     candidates : {1, 3}
         Orders of the bins that are tried. Three are found with the help of the phases between the microphones, and take three
         times as long; the bins must be all those from zero to half the sampling rate.
+    activity : {"log", "shares"}, optional
+        What bins are compared by: logarithms of the powers (with three candidates), better in rooms with a talker for every
+        output; or shares of the power (with one), which outputs that hold nobody, only echo or noise, do not disturb.
 
     Returns
     -------
@@ -98,6 +103,8 @@ def fdica(
     """
     if candidates not in (1, 3):
         raise UsageError(f"candidates={candidates!r} is not offered", hint="1, or 3")
+    activity = ("shares" if candidates == 1 else "log") if activity is None else activity
+    check_choice("activity", activity, tuple(ACTIVITIES))
     X = check_spectra(X)
     M = X.shape[1]
     N = check_sources(n_sources, M)
@@ -106,17 +113,17 @@ def fdica(
         found = majorise_minimise(
             X, BinLaplace(), how, n_sources=N, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
         )
-        return _aligned(found, X, candidates)
+        return _aligned(found, X, candidates, activity)
     few = min(n_iter, FIRST_ITERATIONS)
     first = majorise_minimise(X, BinLaplace(), how, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
     found = majorise_minimise(X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
-    return _grouped(found, _aligned(first, X, candidates), X)
+    return _grouped(found, _aligned(first, X, candidates, activity), X)
 
 
-def _aligned(found: Separation, X: np.ndarray, candidates: int) -> Separation:
+def _aligned(found: Separation, X: np.ndarray, candidates: int, activity: str) -> Separation:
     """The rows of every bin in one order of talkers."""
     A = scaling.mixing(found, X)
-    features = permutation.log_powers(_powers(found, A, X))
+    features = ACTIVITIES[activity](_powers(found, A, X))
     if candidates == 1:
         order = permutation.align(features)
     else:
