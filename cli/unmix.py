@@ -174,7 +174,16 @@ def _separate(out: Output, recording: Recording, found: Plan, names: tuple[str, 
         result = carry_out(found, recording.x, recording.rate, per_mic=options["per_mic"], rng=options["seed"], progress=progress)
     for warning in result.warnings[len(found.warnings) :]:
         out.warn(warning)
+    _say_success(out, result.info["success"])
     return replace(result, names=names)
+
+
+def _say_success(out: Output, success: dict[str, Any] | None) -> None:
+    """What to expect of the tracks, where something can tell."""
+    if success is not None:
+        gain = success["predicted_si_sdr_gain_db"]
+        about = "" if gain is None else f" (SI-SDR about {gain:.0f} dB better than the microphone, from the tracks alone)"
+        out.say(f"success: {success['sentence']}{about}")
 
 
 def _subtype(recording: Recording, wanted: str) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from bss.checks import check_shape
 from bss.errors import SolverError, check_int
-from bss.pipeline import identity, own_mics
+from bss.pipeline import identity, own_mics, success
 from bss.pipeline.alone import alone
+from bss.pipeline.choose import INSTANTANEOUS
 from bss.pipeline.plan import ALONE, OWN_MICS, Plan, plan
 from bss.pipeline.result import Unmixed
 from bss.pipeline.separate import Solved, separate
@@ -170,6 +171,7 @@ def _result(
         "converged": solved.separation.converged,
         "message": solved.separation.message,
         "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in solved.stages.items()},
+        "success": None if per_mic else _success(ordered.sources, choice.method, rate, len(usable)),
         "sources": ordered.describe([look.names[k] for k in found.used], rate),
         "seconds": {key: round(value, 3) for key, value in seconds.items()},
         "seed": rng,
@@ -178,3 +180,10 @@ def _result(
     method = "overiva" if choice.method == "auxiva" and len(usable) > N else choice.method
     names = tuple(f"source{k + 1}" for k in range(N))
     return Unmixed(ordered.sources, residual, rate, method, choice.reason, (*found.warnings, *warned), info, names)
+
+
+def _success(sources: np.ndarray, method: str, rate: int, n_mics: int) -> dict[str, Any] | None:
+    """How well it worked, where that was calibrated: one demixing per bin, or none but ICA's, heard at one microphone."""
+    if method in INSTANTANEOUS:
+        return success.estimate_desk(sources, rate)
+    return success.estimate(sources, rate, n_mics=n_mics) if method in success.METHODS else None
