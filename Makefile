@@ -64,6 +64,9 @@ format: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/import_cost.py
 	$(BIN)/python benchmarks/run.py -o build/benchmarks.md
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/roofline.py
 
 docs: $(VENV)/docs.stamp
 	$(BIN)/mkdocs build --strict

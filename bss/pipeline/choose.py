@@ -32,7 +32,7 @@ FRAME_SECONDS, LONG_SECONDS = 0.256, 0.512
 FEWEST_FRAMES = 60
 # Frames of long windows, where they overlap by three quarters, that ICA in every bin needs; they then overlap by more, which
 # is the better the shorter the recording.
-FEWEST_LONG, PLENTY = 35, 500
+FEWEST_LONG, PLENTY = 32, 500
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,10 @@ def long_window(n: int, rate: int) -> tuple[int, int]:
         Too short even so.
     """
     window(n, rate)  # what is too short for windows of any length is refused
-    n_fft = 1 << round(np.log2(LONG_SECONDS * rate))
+    wanted = LONG_SECONDS * rate
+    # a power of two, or three times one: between powers a window would be a third too long or too short at 44.1 or 48 kHz
+    power = 1 << round(np.log2(wanted))
+    n_fft = min(power, 3 * (power >> 2), 3 * (power >> 1), key=lambda size: abs(size - wanted))
     while Stft(n_fft).n_frames(n) < FEWEST_LONG:
         n_fft //= 2
     return n_fft, n_fft // (8 if Stft(n_fft).n_frames(n) < PLENTY else 4)
