@@ -73,7 +73,7 @@ def test_good_recording(tmp_path: Path) -> None:
     assert [line[0] for line in lines[8:]] == ["delays", "method"]
     assert lines[8][1:3] == ["up", "to"]  # the channels of this recording are delayed by up to 30 samples
     assert 0 < float(lines[8][3]) <= 1e3 * 30 / RATE
-    assert lines[9][1] == "ILRMA"
+    assert lines[9][1] == "FD-ICA"
 
 
 def test_good_recording_as_json(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_good_recording_as_json(tmp_path: Path) -> None:
     assert (found["usable"], found["findings"], found["repairs"], found["separable"]) == ([1, 2, 3], [], [], True)
     assert "error" not in found
     assert found["method"] == "ilrma"
-    assert found["reason"].startswith("ILRMA with windows of ")
+    assert found["reason"].startswith("FD-ICA and ILRMA with windows of ")
     assert found["evidence"]["largest_delay_ms"] > 0
     assert found["evidence"]["delayed_coherence_over_chance"] > found["evidence"]["delay_free_below"]
 

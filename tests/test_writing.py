@@ -74,7 +74,8 @@ def test_interrupted_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_ctrl_c_in_a_process(tmp_path: Path) -> None:
     code = (
-        "import sys, time, numpy as np\n"
+        "import signal, sys, time, numpy as np\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "from bss.signals.writing import output_folder\n"
         f"with output_folder({str(tmp_path / 'new/deep')!r}, ['a.wav']) as out:\n"
         "    out.audio('a.wav', np.zeros((2, 1000)), 8000)\n"
