@@ -16,18 +16,15 @@ N_COMPONENTS = 2
 # Why kernels are far from both limits: found out by taking the work in question out of a kernel, and timing what was left, on
 # one thread of a processor with vectors of 16 floats. To be found out again when a kernel changes.
 WHY = {
-    "ICA exp: ica_sums": "two thirds of the time or more are the exponential, a call for every sample that the compiler does not "
-    "vectorise; tanh is a quotient of polynomials instead",
-    "angular_sweep": "two logarithms in double precision for every bin and frame take half of the time of two microphones, a "
-    "third of that of four; they are not vectorised either",
+    "angular_sweep": "not taken apart since its logarithms were put together; a third of the time does not grow with the frames",
     "gauss_sweep": "a matrix is inverted in every bin and frame, with about as many loads and stores as operations; with its "
     "logarithm that is half of the time of two microphones, and 60 % of that of four",
-    "AuxIVA IP: frame_sweep": "the algebra of a bin, complex, in double precision and one bin at a time, is 85 % of the time of "
-    "two microphones, and 69 % of that of four",
+    "AuxIVA IP: frame_sweep": "the algebra of a bin, complex, in double precision and one bin at a time, is two thirds "
+    "of the time of two microphones, and three quarters of that of four",
     "diagonal_sweep": "some fifty short loops for every bin, each of which takes as long to start, and to add up a vector at its "
-    "end, as to run over the frames of ten seconds: four fifths of the time of two microphones is there with 16 frames, too",
-    "lowrank_sweep": "two thirds of the time of two microphones is there with 16 frames, too, most of it for starting short "
-    "loops; of four microphones, the algebra of a bin is 30 %",
+    "end, as to run over the frames of ten seconds: more than half of the time of two microphones is there with 16 frames, too",
+    "lowrank_sweep": "half of the time of two microphones is there with 16 frames, too, most of it for starting short loops; of "
+    "four microphones, the algebra of a bin, one at a time, is 30 %",
 }
 
 

@@ -29,13 +29,18 @@ def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
     """R[t] = max(sum_k B[n, f, k] H[b, n, k, t], small)."""
     frames = R.shape[0]
     components = H.shape[2]
-    first = B[n, f, 0]
-    for t in range(frames):
-        R[t] = first * H[b, n, 0, t]
-    for k in range(1, components):
-        value = B[n, f, k]
+    for k in range(components % 2, components, 2):  # two at a time: half of the loads and stores of R
+        u, v = B[n, f, k], B[n, f, k + 1]
+        if k < 2:
+            for t in range(frames):
+                R[t] = u * H[b, n, k, t] + v * H[b, n, k + 1, t]
+        else:
+            for t in range(frames):
+                R[t] += u * H[b, n, k, t] + v * H[b, n, k + 1, t]
+    if components % 2 == 1:
+        u = B[n, f, 0]
         for t in range(frames):
-            R[t] += value * H[b, n, k, t]
+            R[t] = u * H[b, n, 0, t] + (R[t] if components > 1 else 0)
     for t in range(frames):
         R[t] = max(R[t], small)
 
@@ -54,13 +59,19 @@ def spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums):  # type: igno
             power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
             Q[t] = power * inverse * heavier(inverse, power, tail)
             R[t] = inverse
-        for k in range(components):
-            above, below = zero, zero
+        for k in range(0, components, 2):
+            j = min(k + 1, components - 1)  # the last of an odd number is done twice
+            above, below, above_j, below_j = zero, zero, zero, zero
             for t in range(frames):
                 above += Q[t] * H[b, n, k, t]
                 below += R[t] * H[b, n, k, t]
+                above_j += Q[t] * H[b, n, j, t]
+                below_j += R[t] * H[b, n, j, t]
             sums[k, 0] += above
             sums[k, 1] += below
+            if j > k:
+                sums[j, 0] += above_j
+                sums[j, 1] += below_j
     for k in range(components):
         if sums[k, 1] > 0.0:
             B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), SILENCE)
@@ -134,18 +145,22 @@ def student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse)
 
 
 @numba.njit(**INNER_FAST)
-def temporal_sums(Y, B, inverse, f, tail, above, below, c):  # type: ignore[no-untyped-def]
-    """above[c, b, n, k, t] += B |y|^2 / (R C), below += B / R: what one bin adds to the step of the activations."""
+def temporal_sums(Y, B, inverse, f, tail, ratio, above, below, c):  # type: ignore[no-untyped-def]
+    """above[c, b, n, k, t] += B |y|^2 / (R C), below += B / R: what one bin adds to the step of the activations.
+
+    ratio[t] is room for |y|^2 / (R C).
+    """
     blocks, n_sources, components, frames = above.shape[1:]
     for b in range(blocks):
         for n in range(n_sources):
+            for t in range(frames):
+                power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
+                ratio[t] = power * inverse[b, n, t] * heavier(inverse[b, n, t], power, tail)
             for k in range(components):
                 value = B[n, f, k]
                 for t in range(frames):
-                    scaled = value * inverse[b, n, t]
-                    below[c, b, n, k, t] += scaled
-                    power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
-                    above[c, b, n, k, t] += scaled * power * heavier(inverse[b, n, t], power, tail)
+                    below[c, b, n, k, t] += value * inverse[b, n, t]
+                    above[c, b, n, k, t] += value * ratio[t]
 
 
 @numba.njit(**FAST)
@@ -180,4 +195,4 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
             covariance_sums(update, Y, f, phi, P, G)
             change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
             all_outputs(update, Y, f, A, S)
-            temporal_sums(Y, B, inverse, f, tail, above, below, c)
+            temporal_sums(Y, B, inverse, f, tail, Q, above, below, c)
