@@ -12,7 +12,7 @@ from bss.kernels.small import FAST, INNER_FAST
 from bss.kernels.sweep import all_outputs, covariance_sums, one_move
 
 SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
-DEEP = 16
+DEEP = 24
 
 
 @numba.njit(**INNER_FAST)
@@ -100,9 +100,10 @@ def log_sum(R, frames):  # type: ignore[no-untyped-def]
         for j in range(DEEP):
             product *= R[j * width + i]
         total += np.log(product)
+    product = 1.0
     for t in range(width * DEEP, frames):
-        total += np.log(R[t])
-    return total
+        product *= R[t]
+    return total + np.log(product)
 
 
 @numba.njit(**INNER_FAST)
