@@ -11,7 +11,7 @@ from bss.errors import InputError, SolverError, check_choice
 from bss.pipeline.rooms import EFFORTS
 from bss.signals import delays
 from bss.signals.delays import Delays
-from bss.signals.stft import Stft
+from bss.signals.stft import Stft, nearest_size
 from bss.solvers.ica import fastica
 
 METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
@@ -220,10 +220,7 @@ def long_window(n: int, rate: int) -> tuple[int, int]:
         Too short even so.
     """
     window(n, rate)  # what is too short for windows of any length is refused
-    wanted = LONG_SECONDS * rate
-    # a power of two, or three times one: between powers a window would be a third too long or too short at 44.1 or 48 kHz
-    power = 1 << round(np.log2(wanted))
-    n_fft = min(power, 3 * (power >> 2), 3 * (power >> 1), key=lambda size: abs(size - wanted))
+    n_fft = nearest_size(LONG_SECONDS * rate)
     while Stft(n_fft).n_frames(n) < FEWEST_LONG:
         n_fft //= 2
     return n_fft, n_fft // (8 if Stft(n_fft).n_frames(n) < PLENTY else 4)

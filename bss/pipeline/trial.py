@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.errors import SolverError
-from bss.signals.stft import Stft
+from bss.signals.stft import Stft, nearest_size
 from bss.solvers import scaling
 from bss.solvers.fdica import fdica
 
@@ -68,7 +68,7 @@ def relative_powers(gains: np.ndarray, own: np.ndarray, X: np.ndarray) -> np.nda
 
 def long_window(lengths: Sequence[int], rate: int) -> tuple[int, int]:
     """Samples of a window of about FRAME_SECONDS, halved until there are FEWEST_FRAMES of it; and how often it was halved."""
-    n_fft, halved = 1 << round(np.log2(FRAME_SECONDS * rate)), 0
+    n_fft, halved = nearest_size(FRAME_SECONDS * rate), 0
     while n_fft > SHORTEST_SECONDS * rate and n_frames(lengths, n_fft) < FEWEST_FRAMES:
         n_fft, halved = n_fft // 2, halved + 1
     return n_fft, halved

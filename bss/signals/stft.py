@@ -122,5 +122,14 @@ class Stft:
         return [slice(t, min(t + step, frames)) for t in range(0, frames, step)]
 
 
+def nearest_size(samples: float) -> int:
+    """The power of two, or three times one, nearest to a wished number of samples.
+
+    Powers of two alone are a third too long or too short for a given time at 44.1 or 48 kHz.
+    """
+    power = 1 << round(float(np.log2(samples)))
+    return min(power, 3 * (power >> 2), 3 * (power >> 1), key=lambda size: abs(size - samples))
+
+
 def _kind(x: object) -> str:
     return f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"

@@ -40,7 +40,8 @@ def fastica(
         which it has converged: the skew part of E[g(y) y^T], or in deflation the part of E[g(y) z] across the direction.
     refine : bool
         End with a few steps of Infomax's likelihood. Outputs that have to be exactly uncorrelated are further from the
-        sources than they need be, by 2 to 4 dB of interference, as even independent sources correlate by chance.
+        sources than they need be, by 2 to 4 dB of interference, as even independent sources correlate by chance. Left out where
+        the steps would lead elsewhere, as with Gaussian sources.
     rng : int or np.random.Generator
         Draws the first rotation.
     callback : callable, optional

@@ -92,19 +92,28 @@ def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[n
     from W, as with Gaussian sources, which no likelihood tells apart.
     """
     objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
-    strides = problem.strides()
-    point = look(problem, objective, USUAL_SCALES[0] * W, None, strides[-2:][0])
-    for _ in range(steps if len(strides) > 1 else 0):
-        better = step_down(problem, objective, point, known, strides[-2])
-        if better is None:
-            break
-        point = better
-        if np.abs(point.gradient).max() <= problem.enough(point.W, tol, strides[-2]):
-            break
-    found, converged = _last_steps(problem, objective, point.W, known, steps, tol)
+    found = USUAL_SCALES[0] * W
+    for stride in problem.strides()[-2:-1]:  # of a short recording there is no part
+        found = _first_steps(problem, objective, found, known, steps, tol, stride)
+    found, converged = _last_steps(problem, objective, found, known, steps, tol)
     found = found / np.sqrt(np.sum(found**2, axis=1))[:, None]
     turn = np.abs(found @ W.T - np.eye(len(W)))
     return (found, converged) if turn.max() < FURTHEST else None
+
+
+def _first_steps(
+    problem: Problem, objective: Likelihood, W: np.ndarray, known: Memory, n_iter: int, tol: float, stride: int
+) -> np.ndarray:
+    """Steps on a part of the data, which also settle the scales."""
+    point = look(problem, objective, W, None, stride)
+    for _ in range(n_iter):
+        better = step_down(problem, objective, point, known, stride)
+        if better is None:
+            break
+        point = better
+        if np.abs(point.gradient).max() <= problem.enough(point.W, tol, stride):
+            break
+    return point.W
 
 
 def _last_steps(
