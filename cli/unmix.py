@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bss.pipeline.result import Unmixed
     from bss.signals.audio import Recording
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm")
 EFFORTS = ("fast", "normal", "best")
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
 

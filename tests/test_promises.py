@@ -18,7 +18,7 @@ from recordings import RATE, desk, room, run, save, save_each
 
 import bss
 
-METHODS = ("fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
+METHODS = ("fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm")
 
 
 def clicks(n: int) -> np.ndarray:

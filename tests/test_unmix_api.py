@@ -90,7 +90,7 @@ def test_options_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) ->
 # progress, and what goes wrong inside
 
 
-@pytest.mark.parametrize("method", ["fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm"])
+@pytest.mark.parametrize("method", ["fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm"])
 def test_progress_rises_to_one(method: str) -> None:
     seen: list[float] = []
     bss.unmix(room(2, 1.5).mixture, RATE, method=method, progress=seen.append)

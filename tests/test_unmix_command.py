@@ -104,7 +104,7 @@ def test_other_rates(rate: int, tmp_path: Path) -> None:
     x = resample(room(2, 2.0).mixture, RATE, rate)
     unmix(save(tmp_path / "y.wav", x, rate), "-o", tmp_path / "room")
     found = document(tmp_path / "room")
-    assert found["method"] == "ilrma"
+    assert found["method"] == "neural"
     assert 0.05 < found["n_fft"] / rate < 0.3
 
 

@@ -15,6 +15,7 @@ from bss.kernels.directions import Directions
 from bss.kernels.factor import Factor
 from bss.kernels.frames import UPDATES, Frames, LowRank
 from bss.kernels.fullrank import FullRank
+from bss.kernels.given import Given
 from bss.kernels.grouping import grouping_pass
 from bss.kernels.mixture import Angular
 from bss.kernels.ordering import block_sums, coherence, ordering_pass, phase_fits
@@ -22,7 +23,7 @@ from bss.kernels.past import Past
 from bss.kernels.prediction import prediction_filters, without_past
 
 __all__ = [
-    "NONLINEARITIES", "UPDATES", "Angular", "Binwise", "Directions", "Factor", "Frames", "FullRank", "LowRank", "Past",
+    "NONLINEARITIES", "UPDATES", "Angular", "Binwise", "Directions", "Factor", "Frames", "FullRank", "Given", "LowRank", "Past",
     "block_sums", "coherence", "covariance", "demix", "fourth_moments", "grams", "grouping_pass", "ica_pass", "join", "moments",
     "ordering_pass", "phase_fits", "pooled_powers", "prediction_filters", "without_past",
 ]  # fmt: skip

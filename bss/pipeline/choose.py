@@ -14,9 +14,9 @@ from bss.signals.delays import Delays
 from bss.signals.stft import Stft, nearest_size
 from bss.solvers.ica import fastica
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm")
+METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm")
 INSTANTANEOUS = ("fastica", "infomax")
-LONG = ("fdica", "ilrma")  # with long windows
+LONG = ("fdica", "ilrma", "neural")  # with long windows
 UNLIMITED = ("auto", "cacgmm")  # for more talkers than microphones
 TRIAL_SECONDS, TRIAL_FRAME_SECONDS = 20.0, 0.064
 # What the outputs of a trial of ICA share with a delay, relative to chance. Above 1.2 it was in 3 of 700 delay-free mixtures (2
@@ -70,7 +70,15 @@ class Choice:
         return delayed is not None and delayed < DELAY_FREE
 
 
-def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: str = "auto", effort: str = "normal") -> Choice:
+def choose(
+    x: np.ndarray,
+    rate: int,
+    *,
+    n_sources: int | None = None,
+    method: str = "auto",
+    effort: str = "normal",
+    learned: bool = True,
+) -> Choice:
     """Instantaneous ICA where the mixing is free of delays, else the convolutive family; and its window.
 
     Parameters
@@ -85,6 +93,8 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
         One of METHODS. A named method is kept, with a warning where the recording speaks against it.
     effort : str
         One of `rooms.EFFORTS`: how long to try in a room.
+    learned : bool
+        Whether auto may take the learned source model.
 
     Raises
     ------
@@ -120,9 +130,11 @@ def choose(x: np.ndarray, rate: int, *, n_sources: int | None = None, method: st
             return Choice("fastica", 0, 0, f"FastICA, because {finding}", (), evidence)
         n_fft, hop = long_window(x.shape[1], rate)
         polish = EFFORTS[effort].ilrma > 0 and n_sources in (None, len(x))
-        name = "FD-ICA and ILRMA" if polish else "FD-ICA"
+        taken, name = ("ilrma", "FD-ICA and ILRMA") if polish else ("fdica", "FD-ICA")
+        if learned and EFFORTS[effort].looks > 0:
+            taken, name = "neural", "FD-ICA and the learned source model"
         reason = f"{name} with windows of {1e3 * n_fft / rate:.0f} ms, because {finding}"
-        return Choice("ilrma" if polish else "fdica", n_fft, hop, reason, (), evidence, effort)
+        return Choice(taken, n_fft, hop, reason, (), evidence, effort)
     if method in INSTANTANEOUS:
         warned = () if delay_free else (f"{method} cannot separate this recording well: {finding}; try --method auto",)
         return Choice(method, 0, 0, f"{method}, as asked", warned, evidence)

@@ -36,7 +36,7 @@ class Plan:
         """Whether the sources need not sum to the reference microphone, and what is left becomes a track."""
         if per_mic or self.choice.method == ALONE:
             return False
-        return self.n_sources < len(self.used) or self.choice.method == "cacgmm"
+        return self.n_sources < len(self.used) or self.choice.method in ("cacgmm", "neural")
 
 
 def plan(
@@ -78,13 +78,15 @@ def decide(
     warned = [finding.message for finding in look.findings]
     used = _independent(look, per_mic)
     check_number(n_sources, len(used), per_mic, method)
+    if per_mic and method == "neural":
+        raise UsageError("the method neural hears all talkers at one microphone", hint="--per-mic without --method")
     reference = _reference(look, used, reference_mic, warned)
     usable = np.ascontiguousarray(x[list(used)], dtype=np.float32)
     counted = count(usable, rate) if n_sources is None and not per_mic else None
     if counted is not None and counted.warning is not None:
         warned.append(counted.warning)
     n_talkers = counted.n_sources if counted is not None else n_sources or len(used)
-    choice = choose(usable, rate, n_sources=n_talkers, method=method, effort=effort)
+    choice = choose(usable, rate, n_sources=n_talkers, method=method, effort=effort, learned=not per_mic)
     if method == "auto" and choice.n_fft and per_mic:
         choice = _own_mics(choice, usable, rate)
     elif method == "auto" and choice.n_fft and n_talkers == 1:
@@ -161,5 +163,5 @@ def memory_estimate(found: Plan, n: int) -> int:
     if not found.choice.n_fft:
         return signals
     spectra = 8 * n * found.choice.n_fft // (2 * found.choice.hop)  # one channel's complex64 bins
-    variances = spectra // 2 * N if found.choice.method in ("ilrma", "cacgmm") else 0
+    variances = spectra // 2 * N if found.choice.method in ("ilrma", "neural", "cacgmm") else 0
     return signals + spectra * (2 * M + 2 * N) + variances

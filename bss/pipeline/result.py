@@ -30,6 +30,8 @@ class Unmixed:
         Everything else, JSON-able: channels, findings, evidence, iterations, loss, timings, versions, seed.
     names : tuple[str, ...]
         What the files of the sources are called, without ending.
+    linear : np.ndarray or None
+        (N, n) the same talkers by linear filters alone, where the learned source model had a say: softer on speech recognisers.
     """
 
     sources: np.ndarray
@@ -40,6 +42,7 @@ class Unmixed:
     warnings: tuple[str, ...]
     info: dict[str, Any] = field(repr=False)
     names: tuple[str, ...]
+    linear: np.ndarray | None = field(default=None, repr=False)
 
     def tracks(self) -> dict[str, np.ndarray]:
         """Name to signal (n,) of everything that is written: the sources, then the residual."""

@@ -1,4 +1,4 @@
-"""Rooms: ICA in every frequency with windows as long as the echo, one order for all frequencies, then a finer source model."""
+"""Rooms: ICA in every frequency with windows as long as the echo, one order for all of them, then a finer source model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ COMPONENTS = 20  # of a talker's NMF: 5 or 10 lose what ICA has found, 30 gain n
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to try: iterations of ICA, candidates for the order of the bins, iterations of ILRMA behind them."""
+    """How long to try: iterations of ICA, candidates for the order of the bins, iterations of ILRMA behind them, and how often
+    the source model, where it applies, looks at the tracks (`neural`)."""
 
     ica: int
     candidates: int
     ilrma: int
+    looks: int
 
 
-EFFORTS = {"fast": Effort(20, 1, 0), "normal": Effort(30, 3, 15), "best": Effort(60, 3, 40)}
+EFFORTS = {"fast": Effort(20, 1, 0, 0), "normal": Effort(30, 3, 15, 1), "best": Effort(60, 3, 40, 2)}
 
 
 def separate_room(
@@ -42,14 +44,20 @@ def separate_room(
     )  # fmt: skip
     if not polish or not how.ilrma:
         return {"fdica": first}
+    return {"fdica": first, "ilrma": polished(X, first, effort=effort, rng=rng, callback=progressing(progress, how.ica, total))}
+
+
+def polished(
+    X: np.ndarray, first: Separation, *, effort: str, rng: int, callback: Callable[[int, float], Any] | None = None
+) -> Separation:
+    """ILRMA from a separation of X (F, M, T) that is nearly right."""
     # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
     first = scaling.projection_back(first, X)
     basis, activation = fit_nmf(first.sources, COMPONENTS, rng=rng)
-    second = majorise_minimise(
-        X, Nmf(COMPONENTS, basis, activation), updates.ISS, n_sources=n_sources, n_iter=how.ilrma, tol=0.0,
-        start=first.demixing, callback=progressing(progress, how.ica, total),
+    return majorise_minimise(
+        X, Nmf(COMPONENTS, basis, activation), updates.ISS, n_sources=first.demixing.shape[1], n_iter=EFFORTS[effort].ilrma,
+        tol=0.0, start=first.demixing, callback=callback,
     )  # fmt: skip
-    return {"fdica": first, "ilrma": second}
 
 
 def progressing(progress: Callable[[float], Any] | None, done: int, total: int) -> Callable[[int, float], Any] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bss.pipeline.choose import INSTANTANEOUS, Choice
-from bss.pipeline.rooms import progressing, separate_room
+from bss.pipeline.rooms import EFFORTS, polished, progressing, separate_room
 from bss.signals.stft import Stft
 from bss.solvers import iva, scaling
 from bss.solvers.ica import fastica
@@ -17,6 +17,7 @@ from bss.solvers.infomax import infomax
 from bss.solvers.result import Separation
 
 AUXIVA_ITERATIONS = 50
+NEURAL = "neural"  # FD-ICA first; what the source model makes of it comes after the tracks have their order
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,13 @@ def separate(
         polish = choice.method == "ilrma"
         stages = separate_room(X, n_sources, effort=choice.effort, polish=polish, rng=rng, progress=progress)
     return Solved(list(stages.values())[-1], X, stft, x.shape[1], stages)
+
+
+def without_model(solved: Solved, effort: str, rng: int) -> Solved:
+    """What the source model steps aside for: ILRMA from the FD-ICA that was found, where it is any better."""
+    first = solved.separation
+    square = first.demixing.shape[1] == first.demixing.shape[2]
+    if not square or not EFFORTS[effort].ilrma:
+        return solved
+    second = polished(solved.observed, first, effort=effort, rng=rng)
+    return replace(solved, separation=second, stages={**solved.stages, "ilrma": second})

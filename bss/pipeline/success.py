@@ -9,7 +9,7 @@ import numpy as np
 
 from bss.signals.stft import Stft
 
-METHODS = ("auxiva", "fdica", "ilrma")  # that the numbers below were fitted on
+METHODS = ("auxiva", "fdica", "ilrma", "neural")  # that the numbers below were fitted on
 EDGES = (100, 180, 250, 350, 500, 700, 1000, 1400, 2000, 2800, 4000, 5600, 8000)  # Hz, of the bands
 FRAME_SECONDS = 0.064
 LONGEST_SECONDS = 60.0  # of a longer recording the middle is looked at
@@ -27,6 +27,9 @@ TINY = float(np.finfo(np.float32).tiny)
 # AuxIVA, which mostly fails there. With rooms left out of the fit in turn the error is 1.9 dB, and 1.5 dB in those of 10 s.
 GAIN = (-3.394, 13.54, 17.13, -1.103, -21.151)
 LOWEST, HIGHEST = -4.0, 23.0  # dB, the gains it was fitted on
+# Gain behind the learned source model, from that predicted of the tracks it was given: a parabola through 112 rooms of 10 s
+# (simulated and measured, 2 to 4 talkers, correlation 0.90, mean absolute error 1.3 dB).
+LEARNED, HIGHEST_LEARNED = (8.964, 0.3735, 0.02045), 25.0
 # The same for what is left of the other of two talkers in a band, in dB against the talker who is meant, where in the recording
 # it is 0 dB: fitted on the regression of the powers of the tracks on those of the true talkers.
 LEFT = (1.36, -6.37, -8.53, 0.34, 7.15)
@@ -153,7 +156,7 @@ def features(found: Evidence) -> np.ndarray:
     return np.stack([misplaced, apart, together, coherence])
 
 
-def estimate(tracks: np.ndarray, rate: int, *, n_mics: int) -> dict[str, Any] | None:
+def estimate(tracks: np.ndarray, rate: int, *, n_mics: int, learned: bool = False) -> dict[str, Any] | None:
     """How well the tracks (N, n) of talkers in a room are separated, as result.json holds it; None where nothing can tell.
 
     Parameters
@@ -164,6 +167,8 @@ def estimate(tracks: np.ndarray, rate: int, *, n_mics: int) -> dict[str, Any] | 
         Hz.
     n_mics : int
         M, for what may help.
+    learned : bool
+        Whether the source model goes on from these tracks.
     """
     found = gather(tracks, rate)
     if found is None or found.heard.sum() < 2:
@@ -173,6 +178,8 @@ def estimate(tracks: np.ndarray, rate: int, *, n_mics: int) -> dict[str, Any] | 
     read = features(found)
     left = np.tensordot(LEFT[:4], read, 1) + LEFT[4]  # (B, P)
     gain = predicted_gain(found, read)
+    if learned:
+        gain = min(max(float(np.dot(LEARNED, [1.0, gain, gain**2])), LOWEST), HIGHEST_LEARNED)
     mixed = (left > MIXED) | (np.exp(read[0]) > WRONG)
     worst = np.argsort(-mixed.sum(0), kind="stable")
     where = {pairs[k]: _places(mixed[:, k], found.edges) for k in worst}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bss.checks import check_shape
 from bss.errors import SolverError, check_int
-from bss.pipeline import identity, own_mics, success
+from bss.pipeline import identity, neural, own_mics, success
 from bss.pipeline.alone import alone
-from bss.pipeline.choose import INSTANTANEOUS
+from bss.pipeline.choose import INSTANTANEOUS, Choice
+from bss.pipeline.neural import Learned
 from bss.pipeline.plan import ALONE, OWN_MICS, Plan, plan
 from bss.pipeline.result import Unmixed
-from bss.pipeline.separate import Solved, separate
+from bss.pipeline.rooms import EFFORTS
+from bss.pipeline.separate import NEURAL, Solved, separate, without_model
 from bss.pipeline.versions import versions
 
 Progress = Callable[[float], Any]
@@ -114,10 +117,17 @@ def carry_out(
     solved, warned = _solve(usable, rate, found, rng, progress)
     reference = None if per_mic else found.reference
     ordered = identity.ordered(solved, usable, reference, rate)
+    learned = None
+    if found.choice.method == NEURAL:
+        looks = max(1, EFFORTS[found.choice.effort].looks)
+        learned = neural.look(usable, rate, ordered.sources, reference=found.reference, looks=looks)
+        if not learned.applied:  # what is left is likelihood: ILRMA, as without a model
+            solved = without_model(solved, found.choice.effort, rng)
+            ordered = identity.ordered(solved, usable, reference, rate)
     if progress is not None:
         progress(1.0)  # a solver may have converged early
     elapsed = {**found.seconds, "separate": time.perf_counter() - clock}
-    return _result(ordered, solved, usable, rate, found, warned, elapsed, per_mic, rng)
+    return _result(ordered, solved, usable, rate, found, warned, elapsed, per_mic, rng, learned)
 
 
 def _solve(x: np.ndarray, rate: int, found: Plan, rng: int, progress: Progress | None) -> tuple[Solved, list[str]]:
@@ -147,12 +157,14 @@ def _result(
     seconds: dict[str, float],
     per_mic: bool,
     rng: int,
+    learned: Learned | None,
 ) -> Unmixed:
-    N = len(ordered.sources)
+    sources = ordered.sources if learned is None or not learned.applied else learned.sources
+    N = len(sources)
     residual = None
     if found.leaves_residual(per_mic):
-        residual = usable[found.reference] - ordered.sources.sum(0)
-    if not all(np.isfinite(track).all() for track in (ordered.sources, residual) if track is not None):
+        residual = usable[found.reference] - sources.sum(0)
+    if not all(np.isfinite(track).all() for track in (sources, residual) if track is not None):
         raise SolverError("the separation gave samples that are not finite", "", "`bss check` on the recording")
     choice, look = found.choice, found.look
     info = {
@@ -171,19 +183,33 @@ def _result(
         "converged": solved.separation.converged,
         "message": solved.separation.message,
         "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in solved.stages.items()},
-        "success": None if per_mic else _success(ordered.sources, choice.method, rate, len(usable)),
-        "sources": ordered.describe([look.names[k] for k in found.used], rate),
+        "success": None if per_mic else _success(ordered.sources, choice.method, rate, len(usable), learned),
+        "source_model": learned and {"applied": learned.applied, "why": learned.why, **learned.evidence},
+        "sources": replace(ordered, sources=sources).describe([look.names[k] for k in found.used], rate),
         "seconds": {key: round(value, 3) for key, value in seconds.items()},
         "seed": rng,
         "versions": versions(),
     }
-    method = "overiva" if choice.method == "auxiva" and len(usable) > N else choice.method
     names = tuple(f"source{k + 1}" for k in range(N))
-    return Unmixed(ordered.sources, residual, rate, method, choice.reason, (*found.warnings, *warned), info, names)
+    linear = None if learned is None else learned.linear if learned.applied else sources
+    method, reason = _told(choice, len(usable) > N, list(solved.stages)[-1:], learned)
+    return Unmixed(sources, residual, rate, method, reason, (*found.warnings, *warned), info, names, linear)
 
 
-def _success(sources: np.ndarray, method: str, rate: int, n_mics: int) -> dict[str, Any] | None:
+def _told(choice: Choice, wide: bool, last: list[str], learned: Learned | None) -> tuple[str, str]:
+    """The method as it came out, and why."""
+    if choice.method == "auxiva" and wide:
+        return "overiva", choice.reason
+    if learned is not None and not learned.applied:
+        return last[0], f"{choice.reason}; the source model stepped aside: {learned.why}"
+    return choice.method, choice.reason
+
+
+def _success(sources: np.ndarray, method: str, rate: int, n_mics: int, learned: Learned | None) -> dict[str, Any] | None:
     """How well it worked, where that was calibrated: one demixing per bin, or none but ICA's, heard at one microphone."""
     if method in INSTANTANEOUS:
         return success.estimate_desk(sources, rate)
-    return success.estimate(sources, rate, n_mics=n_mics) if method in success.METHODS else None
+    if method not in success.METHODS:
+        return None
+    applied = learned is not None and learned.applied
+    return success.estimate(sources, rate, n_mics=n_mics, learned=applied)

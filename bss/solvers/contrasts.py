@@ -153,6 +153,31 @@ class Nmf:
         return float(state.move(update.name)) - log_det
 
 
+@dataclass(frozen=True)
+class Known:
+    """Gauss with variances that something else tells: a network that has learned what speech is, or the truth (an oracle).
+
+    `variances` (F, N, T) are at the level of the recording given to the solver; they stay as they are from step to step.
+    Nugraha, Liutkus and Vincent (2016); Makishima et al. (2019).
+    """
+
+    variances: np.ndarray
+
+    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
+        """The variances as the kernels keep them, none below `QUIET` of its bin's mean."""
+        F, N, T = frames.n_bins, frames.n_sources, frames.n_frames
+        if self.variances.shape != (F, N, T):
+            raise UsageError(f"variances of shape {self.variances.shape}", hint=f"(F, N, T) = {(F, N, T)}")
+        R = self.variances / frames.level**2
+        lowest = QUIET * R.mean(2, keepdims=True)
+        return kernels.Given(frames, np.maximum(R, np.where(lowest > 0, lowest, 1)))
+
+    def step(self, frames: Any, state: Any, update: Update) -> float:
+        """One move of the demixing; returns the loss as it began."""
+        log_det = float(frames.log_det)
+        return float(state.move(update.name)) - log_det
+
+
 def check_dof(dof: float) -> None:
     """UsageError unless `dof` is a positive number."""
     if not 0 < dof < np.inf:
@@ -166,6 +191,7 @@ def floored(r: np.ndarray) -> np.ndarray:
 
 
 SILENT_FRAME = 1e-3
+QUIET = 1e-3  # 30 dB under the mean: known variances are never so well known that less would mean something
 
 NAMES = ("laplace", "gauss", "student-t", "generalised-gauss")
 

@@ -1,0 +1,102 @@
+"""Weights and configuration in one safetensors file: never pickle, so that a model from a stranger is data and not a program."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bss.errors import InputError
+
+HALF = 1e-3  # relative size of what storing weights as float16 changes, at most
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: what kind of model, its configuration, its tensors, and other words."""
+
+    kind: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    extra: dict[str, Any]
+
+
+def save(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], config: Any, *, kind: str, extra: dict[str, Any] | None = None
+) -> None:
+    """Write all of it or nothing.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    tensors : dict of Tensor
+        As `module.state_dict()` gives them.
+    config : dataclass
+        Of the model: what is needed to build it again.
+    kind : str
+        What `load` is asked for.
+    extra : dict, optional
+        Anything else that JSON can hold.
+    """
+    place = Path(path)
+    words = {"bss": kind, "config": json.dumps(asdict(config)), "extra": json.dumps(extra or {})}
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        save_file(held, unfinished, metadata=words)
+        unfinished.chmod(0o666 & ~_umask())  # safetensors makes files that nobody else may read
+        unfinished.replace(place)
+    except OSError as error:
+        raise InputError(f"{place} cannot be written", error.strerror or str(error), "another place") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(path: str | os.PathLike[str], kind: str) -> Checkpoint:
+    """Read a file that `save` wrote.
+
+    Raises
+    ------
+    InputError
+        There is no such file; it is not a model of bss, or one of another kind, or cut off.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist", "it should hold a model", "look at the spelling, or train one: bss train")
+    try:
+        with safe_open(os.fspath(path), "pt") as file:
+            words = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a model", f"safetensors says: {error}", "train it again, or copy it again") from None
+    if words.get("bss") != kind:
+        what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
+        raise InputError(f"{path} is not a {kind}", what, f"a file that `bss train {kind}` wrote")
+    return Checkpoint(kind, json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Floating tensors as float16: half of the bytes, for weights that ship."""
+    return {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def restore(model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put tensors into a model, at the model's own precision; InputError where they do not fit."""
+    try:
+        model.load_state_dict({name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise InputError("the weights do not fit the model", str(error).splitlines()[0], "a file of this version") from None
