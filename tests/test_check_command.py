@@ -94,7 +94,7 @@ def test_good_recording_as_json(tmp_path: Path) -> None:
     assert (found["usable"], found["findings"], found["repairs"], found["separable"]) == ([1, 2, 3], [], [], True)
     assert "error" not in found
     assert found["method"] == "neural"
-    assert found["reason"].startswith("FD-ICA and ILRMA with windows of ")
+    assert found["reason"].startswith("FD-ICA and the learned source model with windows of ")
     assert found["evidence"]["largest_delay_ms"] > 0
     assert found["evidence"]["delayed_coherence_over_chance"] > found["evidence"]["delay_free_below"]
 

@@ -119,7 +119,7 @@ LEVELS: list[tuple[str, Callable[[], np.ndarray], dict[str, Any], bool]] = [
     ("a desk", lambda: desk(3, 2.0).mixture, {}, False),
     ("a desk, Infomax", lambda: desk(3, 2.0).mixture, {"method": "infomax"}, False),
     ("a desk, fewer talkers", lambda: desk(2, 2.0, n_mics=4).mixture, {"n_sources": 2}, True),
-    ("a room", lambda: room(2, 2.0).mixture, {}, False),
+    ("a room", lambda: room(2, 2.0).mixture, {}, True),
     ("a room, AuxIVA", lambda: room(3, 2.0).mixture, {"method": "auxiva"}, False),
     ("a room, fewer talkers", lambda: room(2, 2.0, n_mics=3).mixture, {"n_sources": 2}, True),
     ("a room, OverIVA", lambda: room(2, 2.0, n_mics=3).mixture, {"n_sources": 2, "method": "auxiva"}, True),
@@ -192,7 +192,9 @@ def test_4_files_too_whatever_the_threads(tmp_path: Path) -> None:
 def test_4_the_seed_is_what_changes_the_bytes(tmp_path: Path) -> None:
     files = save_each(tmp_path / "mics", room(2, 2.0).mixture)
     for seed in ("0", "1"):
-        assert run("unmix", *files, "-o", tmp_path / seed, "--seed", seed, "--subtype", "float").exit_code == 0
+        assert (
+            run("unmix", *files, "-o", tmp_path / seed, "--seed", seed, "--subtype", "float", "--method", "ilrma").exit_code == 0
+        )
     assert digest(tmp_path / "0") != digest(tmp_path / "1")
 
 

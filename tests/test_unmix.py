@@ -22,7 +22,7 @@ def test_a_room_is_separated(m: int, seconds: float, bound: float) -> None:
     images = fixture_room(m, m, seconds)
     x = images.sum(0) + hiss(images.shape[1:], QUIET)
     result = bss.unmix(x, RATE)
-    assert result.method == "ilrma"
+    assert result.method == "neural"
     assert improvement(images[:, 0], result.sources, x[0]).min() > bound
 
 

@@ -153,7 +153,7 @@ def test_save_writes_tracks_and_what_is_known_of_them(unmixed: Unmixed, tmp_path
         np.testing.assert_array_equal(found, y)
     document = json.loads((folder / "result.json").read_text())
     assert document == json.loads(json.dumps(written))
-    assert (document["schema"], document["method"], document["reason"]) == (1, "fdica", unmixed.reason)
+    assert (document["schema"], document["method"], document["reason"]) == (1, unmixed.method, unmixed.reason)
     assert document["channels"] == document["used"] == ["left", "right", "spare"]
     assert (document["reference"], document["seed"], document["rate"]) == ("left", 5, RATE)
     assert document["samples"] == unmixed.sources.shape[1]

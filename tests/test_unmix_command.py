@@ -41,7 +41,7 @@ LAYOUTS = {
 def test_files_of_one_recording(layout: str, tmp_path: Path, expected: np.ndarray) -> None:
     files = [save(tmp_path / name, X[rows]) for name, rows in LAYOUTS[layout]]
     done = unmix(*files, "-o", tmp_path / "out", "-v")
-    assert listing(tmp_path / "out") == ["result.json", "source1.wav", "source2.wav", "source3.wav"]
+    assert listing(tmp_path / "out") == ["residual.wav", "result.json", "source1.wav", "source2.wav", "source3.wav"]
     np.testing.assert_allclose(tracks(tmp_path / "out"), expected, atol=2.0**-15)
     found = document(tmp_path / "out")
     assert found["inputs"] == files
@@ -58,7 +58,13 @@ def test_folders_and_wildcards(words: list[str], tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     save_each(tmp_path / "mics", X)
     unmix(*words)
-    assert listing(tmp_path / "separated" / "mics") == ["result.json", "source1.wav", "source2.wav", "source3.wav"]
+    assert listing(tmp_path / "separated" / "mics") == [
+        "residual.wav",
+        "result.json",
+        "source1.wav",
+        "source2.wav",
+        "source3.wav",
+    ]
     assert document(tmp_path / "separated" / "mics")["inputs"] == [f"mics/mic{k}.wav" for k in (1, 2, 3)]
 
 
@@ -104,7 +110,7 @@ def test_other_rates(rate: int, tmp_path: Path) -> None:
     x = resample(room(2, 2.0).mixture, RATE, rate)
     unmix(save(tmp_path / "y.wav", x, rate), "-o", tmp_path / "room")
     found = document(tmp_path / "room")
-    assert found["method"] == "neural"
+    assert found["method"] in ("neural", "ilrma"), "which, is a question of whether it sounds like speech at that rate"
     assert 0.05 < found["n_fft"] / rate < 0.3
 
 

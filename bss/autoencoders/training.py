@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from bss.autoencoders import checkpoint
 from bss.errors import InputError, UsageError
 
+SAVE_SECONDS = 30.0  # a snapshot is never older, nor is there a moment without one
 COLUMNS = ("step", "seconds", "learning_rate", "train", "validation")
 SNAPSHOT = "training"
 
@@ -102,6 +103,8 @@ def train(
         if run.number % settings.validate_every == 0 or run.done() >= 1:
             run.note(validate)
             run.save()
+        elif run.stale():
+            run.save()
         if progress is not None:
             progress(min(1.0, run.done()), run.rows[-1] if run.rows else {})
     return run.finish()
@@ -117,7 +120,7 @@ class _Run:
         self.rows: list[dict[str, float]] = []
         self.best, self.since, self.ended = math.inf, 0, ""
         self.sum: Tensor | float = 0.0
-        self.count = 0
+        self.count, self.saved = 0, self.clock
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()} if settings.average else {}
         self.kept = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
@@ -189,9 +192,13 @@ class _Run:
             self.ended = f"early, after {self.number} steps: {self.since} validations brought nothing better"
 
     def begin(self) -> None:
-        """An empty curve."""
+        """An empty curve, and the first snapshot."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        self._write_rows()
+        self.save()
+
+    def stale(self) -> bool:
+        """Whether the last snapshot is old."""
+        return time.monotonic() - self.saved > SAVE_SECONDS
 
     def save(self) -> None:
         """The snapshot, then the curve: resuming throws away rows that came after the snapshot."""
@@ -202,16 +209,19 @@ class _Run:
             tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in state.items() if v is not None}
         extra = {
             "step": self.number, "seconds": self.seconds(), "rows": self.rows, "since": self.since, "ended": self.ended,
-            "best": None if math.isinf(self.best) else self.best,
+            "best": None if math.isinf(self.best) else self.best, "sum": float(self.sum), "count": self.count,
         }  # fmt: skip
         checkpoint.save(self._snapshot(), tensors, self.settings, kind=SNAPSHOT, extra=extra)
         self._write_rows()
+        self.saved = time.monotonic()
 
     def restore(self) -> None:
         """Where the snapshot left off."""
         if not self._snapshot().is_file():
             raise InputError(f"there is no {self._snapshot()} to go on from", hint="train without --resume")
         held = checkpoint.load(self._snapshot(), SNAPSHOT)
+        if held.config["seed"] != self.settings.seed:
+            raise UsageError("the training that was stopped had another seed", hint=f"--seed {held.config['seed']}")
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimiser": {}}
         for name, tensor in held.tensors.items():
             part, _, rest = name.partition(".")
@@ -228,6 +238,7 @@ class _Run:
         words = held.extra
         self.number, self.before, self.rows = int(words["step"]), float(words["seconds"]), list(words["rows"])
         self.best, self.since = math.inf if words["best"] is None else float(words["best"]), int(words["since"])
+        self.sum, self.count = float(words["sum"]), int(words["count"])
         self.ended = "" if self.done() < 1 else words["ended"]
         self._write_rows()
 

@@ -118,7 +118,7 @@ def carry_out(
     reference = None if per_mic else found.reference
     ordered = identity.ordered(solved, usable, reference, rate)
     learned = None
-    if found.choice.method == NEURAL:
+    if found.choice.method == NEURAL and np.isfinite(ordered.sources).all():
         looks = max(1, EFFORTS[found.choice.effort].looks)
         learned = neural.look(usable, rate, ordered.sources, reference=found.reference, looks=looks)
         if not learned.applied:  # what is left is likelihood: ILRMA, as without a model
@@ -201,7 +201,7 @@ def _told(choice: Choice, wide: bool, last: list[str], learned: Learned | None) 
     if choice.method == "auxiva" and wide:
         return "overiva", choice.reason
     if learned is not None and not learned.applied:
-        return last[0], f"{choice.reason}; the source model stepped aside: {learned.why}"
+        return last[0], choice.reason
     return choice.method, choice.reason
 
 
