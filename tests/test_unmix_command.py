@@ -60,12 +60,6 @@ def test_folders_and_wildcards(words: list[str], tmp_path: Path, monkeypatch: py
     unmix(*words)
     written = ["residual.wav", "result.json", "source1.wav", "source2.wav", "source3.wav"]
     assert listing(tmp_path / "separated" / "mics") == written
-        "residual.wav",
-        "result.json",
-        "source1.wav",
-        "source2.wav",
-        "source3.wav",
-    ]
     assert document(tmp_path / "separated" / "mics")["inputs"] == [f"mics/mic{k}.wav" for k in (1, 2, 3)]
 
 
