@@ -183,7 +183,7 @@ PLACES = [
     ),
     Case(
         "full disk", "unmix two.wav -o tracks", "the disk of tracks has too little room",
-        "about 0.4 MB are needed, 0.0 MB are free", "make room, or another -o DIR", by="on_a_full_disk",
+        "about 0.5 MB are needed, 0.0 MB are free", "make room, or another -o DIR", by="on_a_full_disk",
     ),
     Case(
         "disk that gets full on the way", "unmix two.wav -o tracks", "tracks/source1.wav cannot be written", "^.+",
