@@ -1,7 +1,8 @@
 """Is it speech? How far the statistics of a track are from those of the speech that the source model has learned from.
 
 Levels in bands, how they spread, how fast they move, which move together, and how loud and quiet moments follow each other: a
-Gaussian over these numbers knows what speech in rooms is like, and nothing of what else there is.
+Gaussian over these numbers knows what speech in rooms is like, and nothing of what else there is. Noise that comes and goes as
+syllables do may pass for speech by them; but it has no pitch (`pitch`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from bss.signals.stft import Stft
 
 BANDS, LOWEST_HZ, HIGHEST_HZ = 18, 100.0, 7000.0
 RATE, STFT = 16_000, Stft(512, 256)
+PITCH = Stft(1024, 256)
+PITCH_BINS = 256  # up to 4 kHz, of which lag k of the cepstrum is k / 8 ms
+LAGS = slice(20, 110)  # 2.5 to 13.8 ms: voices of 73 to 400 Hz
+LOUD = 60  # percentile of the frames' power, above which a frame is looked at
 SLOW = 8  # frames, 128 ms: about a syllable
 RIDGE = 0.1  # of the variance: fewer tracks than would tell all covariances
 
@@ -55,6 +60,20 @@ def statistics(track: np.ndarray) -> np.ndarray:
     low, high = np.percentile(whole, [10, 90])
     rhythm = [whole.std(), low - high, np.abs(np.diff(whole)).mean()]
     return np.concatenate([L.mean(1), L.std(1), moves / (slow + 0.1), together, rhythm]).astype(np.float64)
+
+
+def pitch(track: np.ndarray) -> float:
+    """How far a period stands out in the loud frames of a track (n,) at 16 kHz: the largest of the cepstrum, median of frames.
+
+    About 0.3 to 0.5 for a voice in a room, 0.22 where the echo is long, below 0.19 for noise that comes and goes.
+    """
+    P = np.abs(PITCH.forward(np.asarray(track, np.float32)[None])[:PITCH_BINS, 0]) ** 2
+    power = P.sum(0)
+    loud = P[:, power >= np.percentile(power, LOUD)]
+    level = np.log(loud + np.float32(1e-6) * loud.mean() + np.finfo(np.float32).tiny)
+    level -= level.mean(1, keepdims=True)  # a room colours noise with periods of its own, but always the same ones
+    cepstrum = np.fft.irfft(level, n=2 * PITCH_BINS, axis=0)
+    return float(np.median(np.abs(cepstrum[LAGS]).max(0)))
 
 
 def _filters() -> np.ndarray:

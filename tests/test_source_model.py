@@ -1,0 +1,261 @@
+"""The learned source model: NumPy does what torch trained, it helps with speech, and steps aside for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from recordings import RATE, hiss, improvement, room, voice, voices
+
+import bss
+from bss.pipeline import likeness, neural
+from bss.pipeline.refine import demixing_of, refine
+from bss.signals.stft import Stft
+
+torch = pytest.importorskip("torch", reason="torch is not installed: training is not tested")
+from bss.autoencoders import source_model, source_training  # noqa: E402
+
+SMALL = source_model.SourceModelConfig(n_fft=64, hop=16, channels=8, blocks=3, groups=4, cycle=2)
+
+
+def awakened(config: source_model.SourceModelConfig, seed: int = 0) -> source_model.SourceModel:
+    """A network all of whose numbers matter, statistics of batches too."""
+    torch.manual_seed(seed)
+    network = source_model.SourceModel(config).eval()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if "running_var" in name:
+                value.copy_(torch.rand_like(value) + 0.5)
+            elif value.is_floating_point() and "window" not in name:
+                value.add_(0.1 * torch.randn_like(value))
+    return network
+
+
+# ---- the network
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 24, 61])
+@pytest.mark.parametrize("cycle", [2, 5])
+def test_numpy_does_what_torch_trained(frames: int, cycle: int) -> None:
+    config = source_model.SourceModelConfig(n_fft=64, hop=16, channels=8, blocks=5, groups=4, cycle=cycle)
+    network = awakened(config)
+    from bss.kernels.mixer import Mixer
+
+    mixer = Mixer(vars(config), {name: t.numpy() for name, t in network.state_dict().items()})
+    rng = np.random.default_rng(frames)
+    Y, R = (rng.normal(size=(33, frames)) + 1j * rng.normal(size=(33, frames)) for _ in range(2))
+    with torch.inference_mode():
+        both = [torch.from_numpy(a[None].astype(np.complex64)) for a in (Y, R)]
+        wanted = network.alone(*both)[0].numpy()
+    given = neural.features(Y.astype(np.complex64), R.astype(np.complex64))
+    np.testing.assert_allclose(given, source_model.features(*both)[0].numpy(), atol=2e-5)
+    gain = mixer(given.astype(np.float32))
+    found = Y + (gain[0] + 1j * gain[1]) * Y + (gain[2] + 1j * gain[3]) * R
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+    assert np.abs(wanted - Y).max() > 0.1  # it did something
+
+
+def test_a_new_network_changes_nothing() -> None:
+    y, others = torch.randn(2, 800), torch.randn(2, 800)
+    with torch.inference_mode():
+        torch.testing.assert_close(source_model.SourceModel(SMALL).eval()(y, others), y, atol=1e-5, rtol=0)
+
+
+def test_loudness_does_not_matter() -> None:
+    y, others = torch.randn(1, 1600), torch.randn(1, 1600)
+    network = awakened(SMALL)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(100 * y, 100 * others), 100 * network(y, others), atol=1e-2, rtol=1e-3)
+
+
+def test_the_loss_is_the_error_in_db() -> None:
+    truth = torch.randn(3, 1000)
+    error = 0.1 * torch.randn(3, 1000)
+    error *= (0.01 * truth.square().sum(1) / error.square().sum(1)).sqrt()[:, None]
+    assert float(source_model.loss(truth + error, truth, truth)) == pytest.approx(-20, abs=0.6)
+    assert float(source_model.loss(truth, truth, truth)) < -29
+
+
+def test_training_lowers_what_the_others_leave(tmp_path: pytest.TempPathFactory) -> None:
+    def scenes(first: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        made = []
+        for k in range(first, first + 3):
+            s = np.stack([np.roll(v, 1600 * k) for v in voices(2, 3.0, first=k)])
+            made.append((np.array([[1, 0.5], [0.4, 1]], np.float32) @ s, s))
+        return made
+
+    learned, kept = (source_training.of_scenes(scenes(first)) for first in (0, 3))
+    assert len(learned) == 6
+    out = tmp_path / "model"  # type: ignore[operator]
+    report = source_training.fit(learned, kept, out, steps=30, size=4, seconds=1.0, config=SMALL, seed=1)
+    assert report["validation_db"] < report["before_db"] - 0.5, report
+    again = source_training.fit(learned, kept, tmp_path / "again", steps=30, size=4, seconds=1.0, config=SMALL, seed=1)  # type: ignore[operator]
+    assert again["validation_db"] == report["validation_db"]
+
+
+# ---- at work
+
+
+@pytest.fixture(scope="module")
+def scene() -> bss.Scene:
+    return room(2, 5.0, rt60=0.25)
+
+
+@pytest.mark.slow
+def test_it_gains_and_tells_what_it_did(scene: bss.Scene) -> None:
+    options = {"n_sources": 2, "rng": 0}
+    found = bss.unmix(scene.mixture, RATE, **options)
+    assert found.method == "neural"
+    assert found.linear is not None
+    info = found.info["source_model"]
+    assert info["applied"]
+    assert len(info["speech_distance"]) == len(info["change_db"]) == 2
+    truth = scene.images[:, 0]
+    with_it = improvement(truth, found.sources, scene.mixture[0]).mean()
+    without = improvement(truth, found.linear, scene.mixture[0]).mean()
+    assert with_it > without + 1
+    np.testing.assert_allclose(found.sources.sum(0) + found.residual, scene.mixture[0], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_looks_refine_the_demixing(scene: bss.Scene) -> None:
+    once, twice = (bss.unmix(scene.mixture, RATE, n_sources=2, method="neural", effort=e) for e in ("normal", "best"))
+    assert twice.info["source_model"]["looks"] == 2
+    truth = scene.images[:, 0]
+    linear = [improvement(truth, y.linear, scene.mixture[0]).mean() for y in (once, twice)]
+    assert linear[1] > linear[0] + 0.5
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_other_rates(rate: int) -> None:
+    tracks = np.stack(voices(2, 2.0))
+    at_rate = bss_resampled(tracks, rate)
+    found = neural.alone(at_rate, rate)
+    assert found.shape == at_rate.shape
+    assert found.dtype == np.float32
+    back = bss_resampled(found, RATE, rate)[:, : tracks.shape[1]]
+    wanted = neural.alone(bss_resampled(at_rate, RATE, rate)[:, : tracks.shape[1]], RATE)
+    inside = slice(800, -800)
+    assert db(back[:, inside] - wanted[:, inside], wanted[:, inside]) < -25
+
+
+def bss_resampled(x: np.ndarray, rate: int, before: int = RATE) -> np.ndarray:
+    from bss.signals.resample import resample
+
+    return np.asarray(resample(np.asarray(x, np.float32), before, rate))
+
+
+def db(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(10 * np.log10(np.sum(part**2) / np.sum(whole**2)))
+
+
+@pytest.mark.parametrize("n", [1, 500, RATE, 20 * RATE, 20 * RATE + 1, 61 * RATE])
+def test_segments_cover_everything_once(n: int) -> None:
+    pieces = neural.segments(n, RATE)
+    total = np.zeros(n)
+    for piece in pieces:
+        total[piece] += neural._fade(piece, n, RATE)
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+    assert max(p.stop - p.start for p in pieces) <= 20 * RATE + 1
+    assert pieces[-1].stop == n
+
+
+def test_long_tracks_are_looked_at_in_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks = np.stack(voices(2, 4.0))
+    whole = neural.alone(tracks, RATE)
+    monkeypatch.setattr(neural, "SEGMENT_SECONDS", 3.0)
+    pieces = neural.alone(tracks, RATE)
+    assert db(pieces - whole, whole) < -15  # the mean over time of a segment is another one, no more
+    assert np.abs(np.diff(pieces - whole)).max() < 0.1 * np.abs(tracks).max()
+
+
+def test_what_is_no_speech_is_left_alone() -> None:
+    t = np.arange(4 * RATE) / RATE
+    chords = np.stack([sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5)) for f in (220, 293.7)]) * 0.1
+    tracks = (chords * (0.6 + 0.4 * np.sign(np.sin(2 * np.pi * np.array([[1.5], [2.0]]) * t)))).astype(np.float32)
+    for sounds in (tracks, hiss((2, 4 * RATE), 0.1)):
+        found = neural.look(sounds, RATE, sounds, reference=0)
+        assert not found.applied
+        assert "speech" in found.why
+        assert found.sources is sounds
+        assert min(found.evidence["speech_distance"]) >= neural.SPEECH
+
+
+def test_tracks_that_would_change_too_much_are_left_alone(scene: bss.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = scene.images[:, 0] + hiss((2, scene.mixture.shape[1]), 1e-3)
+    mixed = np.stack([truth[0] + 0.5 * truth[1], truth[1] + 0.5 * truth[0]])
+    assert neural.look(scene.mixture, RATE, mixed, reference=0).applied
+    monkeypatch.setattr(neural, "CHANGE", -20.0)
+    found = neural.look(scene.mixture, RATE, mixed, reference=0)
+    assert not found.applied
+    assert "too much" in found.why
+    assert found.sources is mixed
+    assert max(found.evidence["change_db"]) > -20
+
+
+@pytest.mark.slow
+def test_unmix_without_it_is_ilrma() -> None:
+    t = np.arange(4 * RATE) / RATE
+    rng = np.random.default_rng(0)
+    noises = rng.laplace(size=(2, 4 * RATE)) * (1 + np.sin(2 * np.pi * np.array([[0.7], [1.1]]) * t)) * 0.05
+    scene = bss.mix(list(noises.astype(np.float32)), RATE, n_mics=2, rt60=0.2, rng=0)
+    found = bss.unmix(scene.mixture, RATE, n_sources=2)
+    assert found.method == "ilrma"
+    assert found.info["source_model"]["applied"] is False
+    asked = bss.unmix(scene.mixture, RATE, n_sources=2, method="ilrma")
+    np.testing.assert_allclose(found.sources, asked.sources, atol=1e-6)
+
+
+# ---- its parts
+
+
+def test_speech_in_a_room_is_like_speech_and_noise_is_not(scene: bss.Scene) -> None:
+    speech = neural.model().speech
+    for track in scene.images[:, 0] + hiss((2, scene.mixture.shape[1]), 1e-3):
+        assert speech.distance(track) < neural.SPEECH
+        assert speech.distance(track * 1e-3) == pytest.approx(speech.distance(track), rel=0.02)
+        assert likeness.pitch(track) > neural.PITCHED, "a voice"
+    noise = hiss((5 * RATE,), 0.1)
+    assert speech.distance(noise) > 1.5
+    assert likeness.pitch(noise) < neural.PITCHED
+    silence = np.zeros(RATE, np.float32)
+    assert np.isfinite([speech.distance(silence), likeness.pitch(silence)]).all()
+
+
+def test_a_fitted_likeness_is_near_one_on_what_it_was_fitted_to() -> None:
+    rng = np.random.default_rng(0)
+    tracks = [
+        np.roll(voice(name), k)[: 2 * RATE] for name in ("edward", "fiona", "george", "helena") for k in rng.integers(0, RATE, 30)
+    ]
+    fitted = likeness.fit(tracks)
+    assert 0.3 < np.mean([fitted.distance(track) for track in tracks]) < 1.1
+    assert fitted.distance(hiss((2 * RATE,), 0.1)) > 2
+
+
+def test_refining_with_the_truth_is_nearly_the_best_there_is(scene: bss.Scene) -> None:
+    truth = scene.images[:, 0]
+    start = np.repeat(scene.mixture[:1], 2, 0) + 0.1 * truth
+    found = refine(scene.mixture, RATE, start, truth)
+    gain = improvement(truth, found, scene.mixture[0])
+    assert gain.min() > 9
+
+
+def test_demixing_of_is_the_one_that_made_the_tracks(scene: bss.Scene) -> None:
+    X = Stft(1024, 256).forward(scene.mixture)
+    rng = np.random.default_rng(0)
+    W = (rng.normal(size=(513, 2, 2)) + 1j * rng.normal(size=(513, 2, 2))).astype(np.complex64)
+    found = demixing_of(X, W @ X)
+    assert db(np.abs(found @ X - W @ X), np.abs(W @ X)) < -40
+
+
+@pytest.mark.slow
+def test_rehearsals_follow_from_their_seed() -> None:
+    from bss.pipeline.rehearsal import rehearse
+
+    people = voices(4, 6.0)
+    one, again, other = (rehearse(people, RATE, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one.tracks, again.tracks)
+    assert one.tracks.shape == one.truth.shape
+    assert one.tracks.shape != other.tracks.shape or not np.allclose(one.tracks, other.tracks)
+    for n, track in enumerate(one.tracks):  # in the order of the truth
+        likenesses = [abs(np.vdot(track, s)) / np.linalg.norm(s) for s in one.truth]
+        assert int(np.argmax(likenesses)) == n
