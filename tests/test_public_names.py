@@ -15,8 +15,8 @@ import pytest
 import bss
 
 FUNCTIONS = [
-    "auxiva", "cacgmm", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "minimal_distortion", "mix", "overiva",
-    "picard_o", "projection_back", "read", "score", "si_sdr", "tiss", "unmix", "whiten", "wpe", "write",
+    "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "minimal_distortion", "mix",
+    "overiva", "picard_o", "projection_back", "read", "score", "si_sdr", "tiss", "unmix", "whiten", "wpe", "write",
 ]  # fmt: skip
 VALUES = ["Dereverberated", "JointSeparation", "Scene", "Scores", "Separation", "Stft", "Unmixed", "Whitening"]
 SOLVERS = ["auxiva", "cacgmm", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "overiva", "picard_o", "tiss"]

@@ -56,3 +56,48 @@ def resample(x: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     for channel, at in zip(*np.nonzero(bad), strict=True):
         y[channel, at * new_rate // rate] = x[channel, at]
     return y
+
+
+class Resampling:
+    """`resample` block by block: blocks in, blocks out, together the same samples, whatever the blocks are.
+
+    Parameters
+    ----------
+    rate, new_rate : int
+        Hz.
+    channels : int
+        M.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(2, 48000)).astype(np.float32)
+    >>> stream = Resampling(48000, 16000, 2)
+    >>> parts = [*(stream.push(x[:, first : first + 1000]) for first in range(0, 48000, 1000)), stream.end()]
+    >>> np.allclose(np.concatenate(parts, axis=1), resample(x, 48000, 16000), atol=1e-6)
+    True
+    """
+
+    def __init__(self, rate: int, new_rate: int, channels: int) -> None:
+        import soxr
+
+        self._stream = soxr.ResampleStream(rate, new_rate, channels, dtype="float32", quality="HQ")
+        self._channels = channels
+        self._ratio = (rate, new_rate)
+        self._came = self._went = 0
+
+    def push(self, x: np.ndarray) -> np.ndarray:
+        """What can be said after x (M, k): (M, j) float32, j being 0 at times."""
+        self._came += x.shape[1]
+        return self._converted(x, last=False)
+
+    def end(self) -> np.ndarray:
+        """The rest: `resampled_length` samples in all."""
+        missing = resampled_length(self._came, *self._ratio) - self._went
+        rest = self._converted(np.zeros((self._channels, 0), np.float32), last=True)[:, : max(0, missing)]
+        return np.pad(rest, ((0, 0), (0, missing - rest.shape[1])))
+
+    def _converted(self, x: np.ndarray, *, last: bool) -> np.ndarray:
+        y = self._stream.resample_chunk(np.ascontiguousarray(x.T, dtype=np.float32), last=last)  # soxr takes (k, M)
+        self._went += len(y)
+        converted: np.ndarray = np.asarray(y).reshape(-1, self._channels).T
+        return converted
