@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ def _umask() -> int:
     return mask
 
 
-def load(path: str | os.PathLike[str], kind: str) -> Checkpoint:
-    """Read a file that `save` wrote.
+def load(path: str | os.PathLike[str], kind: str | Sequence[str]) -> Checkpoint:
+    """Read a file that `save` wrote, of this kind or one of these.
 
     Raises
     ------
@@ -83,10 +83,11 @@ def load(path: str | os.PathLike[str], kind: str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a model", f"safetensors says: {error}", "train it again, or copy it again") from None
-    if words.get("bss") != kind:
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+    if words.get("bss") not in kinds:
         what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
-        raise InputError(f"{path} is not a {kind}", what, f"a file that `bss train {kind}` wrote")
-    return Checkpoint(kind, json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
+        raise InputError(f"{path} is not a {' or '.join(kinds)}", what, f"a file that `bss train {kinds[0]}` wrote")
+    return Checkpoint(words["bss"], json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
 
 
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,8 +27,8 @@ class Denoising:
     The network's rate is 16 kHz. At other rates it is told of what lies below 8 kHz, and what it changes there is brought to the
     rate of the recording and added to it: nothing else of the recording is filtered. What lies above 8 kHz (a recording at 48 kHz
     without what passed both conversions, so that nothing is counted twice or lost between the two) is scaled, moment by
-    moment, by the gain of the band from 5.5 to 7.5 kHz. There noise and fricatives are about what they are above, and hiss that is let
-    through above 8 kHz while it goes below would be heard in every pause.
+    moment, by the gain of the band from 5.5 to 7.5 kHz. There noise and fricatives are about what they are above, and hiss
+    that is let through above 8 kHz while it goes below would be heard in every pause.
 
     Parameters
     ----------
