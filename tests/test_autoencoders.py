@@ -170,7 +170,7 @@ def test_levels_are_decibels_of_full_scale_and_sound_comes_back() -> None:
     again = found.sound(found.rows(tone), RATE)
     assert again.shape == (RATE,)
     inside = np.abs(np.fft.rfft(again[2000:10_000]))
-    assert np.argmax(inside) == 500
+    assert abs(np.argmax(inside) - 500) <= 2  # 4 Hz
     assert np.sqrt(np.mean(again[2000:10_000] ** 2)) == pytest.approx(0.707, rel=0.15)
 
 

@@ -20,7 +20,7 @@ def test_a_sweep_is_the_one_of_the_reference() -> None:
     R = np.random.default_rng(1).uniform(0.2, 3.0, X.shape)
     result = majorise_minimise(X, Known(R), updates.by_name("iss"), n_iter=1, tol=0)
     level = np.sqrt(np.mean(np.abs(X) ** 2))
-    _, W = reference.iss(X / level, np.broadcast_to(np.eye(3), X.shape[:1] + (3, 3)), level**2 / R.swapaxes(0, 1), 3)
+    _, W = reference.iss(X / level, np.broadcast_to(np.eye(3), (*X.shape[:1], 3, 3)), level**2 / R.swapaxes(0, 1), 3)
     ratio = result.demixing / W
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1, :1, :1], ratio.shape), rtol=1e-9)
 
