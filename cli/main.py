@@ -19,6 +19,7 @@ COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
     "mix": "Make a recording of several talkers in a room, with the truth beside it.",
     "score": "Score separated tracks against the true ones.",
+    "denoise": "Take noise out of recordings of speech, or of separated tracks.",
     "check": "Look at recordings before separating them; change nothing.",
     "voices": "Speak texts into files, as test voices.",
 }

@@ -36,6 +36,9 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "F
 @click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Of the tracks.")
 @click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
               help="Against clipping: one gain for all tracks, or keep the levels and write float.")  # fmt: skip
+@click.option("--denoise", is_flag=True, help="Take noise out of the tracks, as bss denoise does; keeps the linear tracks too.")
+@click.option("--strength", type=float, default=1.0, show_default=True, help="Of --denoise: share of the noise that goes.")
+@click.option("--linear", is_flag=True, help="Also write the tracks as linear filters make them, into linear/.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same input and seed, same tracks.")
 @click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
@@ -61,6 +64,7 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
     if output == "":
         raise UsageError("-o was given an empty name", hint="look at the variable or quotes it came from")
     n_sources = _sources(options["sources"])
+    _check_denoising(options)
     clock = time.perf_counter()
     paths = expand(files)
     recording = load(paths, start=options["start"], end=options["end"])
@@ -89,6 +93,16 @@ def _sources(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--sources {text} is not a number of talkers", hint="--sources 2, or --sources auto")
     return int(text)
+
+
+def _check_denoising(options: dict[str, Any]) -> None:
+    """UsageError for a strength that means nothing, before anything is read."""
+    from bss.errors import UsageError
+    from bss.pipeline.denoise import check_strength
+
+    check_strength(options["strength"])
+    if options["strength"] != 1 and not options["denoise"]:
+        raise UsageError("--strength is for --denoise", hint=f"--denoise --strength {options['strength']:g}")
 
 
 def _threads(out: Output, count: int | None) -> Any:
@@ -174,6 +188,8 @@ def _separate(out: Output, recording: Recording, found: Plan, names: tuple[str, 
         result = carry_out(found, recording.x, recording.rate, per_mic=options["per_mic"], rng=options["seed"], progress=progress)
     for warning in result.warnings[len(found.warnings) :]:
         out.warn(warning)
+    if options["denoise"]:
+        result = result.denoised(options["strength"])
     _say_success(out, result.info["success"])
     return replace(result, names=names)
 
@@ -196,10 +212,13 @@ def _to_folder(
     out: Output, folder: str, recording: Recording, found: Plan, names: tuple[str, ...], seconds: dict[str, float],
     options: dict[str, Any],
 ) -> None:  # fmt: skip
+    from bss.pipeline.result import LINEAR
     from bss.signals.writing import output_folder
 
+    linear = options["linear"] or options["denoise"]
     residual = found.leaves_residual(options["per_mic"])
     files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if residual else []), "result.json"]
+    files += [f"{LINEAR}{name}.wav" for name in names if linear]
     needed = 4 * recording.x.shape[1] * len(files)
     with output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=_files(recording)) as place:
         result = _separate(out, recording, found, names, options)
@@ -211,7 +230,9 @@ def _to_folder(
         }
         timed = {"seconds": {**{k: round(v, 3) for k, v in seconds.items()}, **result.info["seconds"]}}
         result = replace(result, info={**inputs, **result.info, **timed})
-        document = result.write_into(place, subtype=_subtype(recording, options["subtype"]), clip=options["clip"])
+        document = result.write_into(place, subtype=_subtype(recording, options["subtype"]), clip=options["clip"], linear=linear)
+    if options["linear"] and result.linear is None:
+        out.say("the tracks are made by linear filters alone: there are no others to write")
     if document["gain"] != 1.0:
         out.warn(f"all tracks were lowered by {-_db(document['gain']):.1f} dB so that none clips (--clip keep writes float)")
     out.say(f"wrote {', '.join(document['outputs'])} and result.json to {folder}")

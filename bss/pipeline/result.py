@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
+
+LINEAR = "linear/"  # before the name of a track: a folder of their own, which nobody takes for more talkers
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,36 @@ class Unmixed:
     names: tuple[str, ...]
     linear: np.ndarray | None = field(default=None, repr=False)
 
-    def tracks(self) -> dict[str, np.ndarray]:
-        """Name to signal (n,) of everything that is written: the sources, then the residual."""
+    def tracks(self, *, linear: bool = False) -> dict[str, np.ndarray]:
+        """Name to signal (n,) of everything that is written: the sources, the residual, and the linear tracks if asked for."""
         tracks = dict(zip(self.names, self.sources, strict=True))
         if self.residual is not None:
             tracks["residual"] = self.residual
+        if linear and self.linear is not None:
+            tracks |= {f"{LINEAR}{name}": y for name, y in zip(self.names, self.linear, strict=True)}
         return tracks
 
+    def denoised(self, strength: float = 1.0) -> Unmixed:
+        """The same with noise taken out of the sources, as `bss.denoise` does; what goes is in the residual, if there is one.
+
+        `linear` keeps the tracks as linear filters have made them.
+        """
+        from bss.pipeline.denoise import denoise
+
+        quiet = denoise(self.sources, self.rate, strength=strength)
+        residual = None if self.residual is None else self.residual + (self.sources - quiet).sum(0)
+        linear = self.sources if self.linear is None else self.linear
+        info = {**self.info, "denoised": {"strength": strength}}
+        return replace(self, sources=quiet, residual=residual, linear=linear, info=info)
+
     def save(
-        self, folder: str | PathLike[str], *, subtype: str = "FLOAT", clip: str = "common", overwrite: bool = False
+        self,
+        folder: str | PathLike[str],
+        *,
+        subtype: str = "FLOAT",
+        clip: str = "common",
+        overwrite: bool = False,
+        linear: bool = False,
     ) -> dict[str, Any]:
         """Write source1.wav ..., residual.wav where there is one, and result.json; all of them or none.
 
@@ -66,6 +89,8 @@ class Unmixed:
             Against clipping lower all tracks by one gain, written to result.json; or keep levels and write float.
         overwrite : bool
             Replace files that are there.
+        linear : bool
+            Write the linear tracks too, as linear/source1.wav ..., where there are any.
 
         Returns
         -------
@@ -79,16 +104,16 @@ class Unmixed:
         """
         from bss.signals.writing import output_folder
 
-        with output_folder(folder, self.file_names(), overwrite=overwrite) as out:
-            return self.write_into(out, subtype=subtype, clip=clip)
+        with output_folder(folder, self.file_names(linear=linear), overwrite=overwrite) as out:
+            return self.write_into(out, subtype=subtype, clip=clip, linear=linear)
 
-    def file_names(self) -> list[str]:
+    def file_names(self, *, linear: bool = False) -> list[str]:
         """The files that `save` writes."""
-        return [*(f"{name}.wav" for name in self.tracks()), "result.json"]
+        return [*(f"{name}.wav" for name in self.tracks(linear=linear)), "result.json"]
 
-    def write_into(self, out: Any, *, subtype: str, clip: str) -> dict[str, Any]:
+    def write_into(self, out: Any, *, subtype: str, clip: str, linear: bool = False) -> dict[str, Any]:
         """Write into an open `output_folder`."""
-        tracks, gain, subtype = leveled(self.tracks(), subtype, clip)
+        tracks, gain, subtype = leveled(self.tracks(linear=linear), subtype, clip)
         for name, y in tracks.items():
             out.audio(f"{name}.wav", y[None], self.rate, format="WAV", subtype=subtype)
         document = {**self.to_dict(), "gain": gain, "subtype": subtype, "outputs": [f"{name}.wav" for name in tracks]}

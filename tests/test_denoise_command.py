@@ -1,0 +1,123 @@
+"""`bss denoise`, and `bss unmix --denoise` and `--linear`: what is written, what is said, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from recordings import RATE, fixture_room, hiss, listing, run, save, save_each, unmix, voice
+
+import bss
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> str:
+    return save(tmp_path / "talk.wav", (voice("fiona")[: 3 * RATE] + hiss((3 * RATE,), 0.05))[None])
+
+
+def test_one_file_to_a_folder_or_to_a_name(noisy: str, tmp_path: Path) -> None:
+    found = run("denoise", noisy, "-o", tmp_path / "out", "--json")
+    assert found.exit_code == 0, found.stderr
+    document = json.loads(found.stdout)
+    assert document["results"][0]["power_change_db"] < -1
+    assert listing(tmp_path / "out") == ["talk.wav"]
+    y, rate = soundfile.read(tmp_path / "out/talk.wav", dtype="float32")
+    x, _ = bss.read(noisy)
+    assert rate == RATE
+    np.testing.assert_allclose(y, bss.denoise(x, RATE)[0], atol=2 / 32768)
+    assert soundfile.info(tmp_path / "out/talk.wav").subtype == "PCM_16"
+    again = run("denoise", noisy, "-o", tmp_path / "clean.flac")
+    assert again.exit_code == 0, again.stderr
+    assert soundfile.info(tmp_path / "clean.flac").format == "FLAC"
+
+
+def test_many_files_keep_names_rates_and_channels(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = save(tmp_path / "a/x.wav", hiss((2, 8000), 0.1), 44_100, "FLOAT")
+    second = save(tmp_path / "b/x.wav", hiss((1, 4000), 0.1), 8_000)
+    found = run("denoise", first, second, "-o", tmp_path / "out")
+    assert found.exit_code == 0, found.stderr
+    assert listing(tmp_path / "out") == ["x-2.wav", "x.wav"]
+    one, two = (soundfile.info(tmp_path / "out" / name) for name in ("x.wav", "x-2.wav"))
+    assert (one.samplerate, one.channels, one.frames, one.subtype) == (44_100, 2, 8000, "FLOAT")
+    assert (two.samplerate, two.channels, two.frames) == (8_000, 1, 4000)
+
+
+def test_strength_zero_is_the_recording(noisy: str, tmp_path: Path) -> None:
+    assert run("denoise", noisy, "-o", tmp_path / "same.wav", "--strength", "0", "--subtype", "float").exit_code == 0
+    np.testing.assert_array_equal(bss.read(tmp_path / "same.wav")[0], bss.read(noisy)[0])
+
+
+def test_through_pipes(noisy: str) -> None:
+    found = run("denoise", "-", "-o", "-", stdin=Path(noisy).read_bytes())
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout_bytes[:4] == b"RIFF"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--strength", "2"], 2, "strength=2.0 is not between 0 and 1"),
+        (["--weights", "no.safetensors"], 3, "no.safetensors does not exist"),
+        (["--subtype", "pcm17"], 2, "pcm17"),
+        (["-o", ""], 2, "empty name"),
+        (["-o", "-", "--json"], 2, "both want stdout"),
+    ],
+)
+def test_what_is_refused(words: list[str], code: int, said: str, noisy: str, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    found = run("denoise", noisy, *words)
+    assert found.exit_code == code, found.stderr
+    assert said in found.stderr + found.stdout
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_nothing_is_replaced_unasked_and_inputs_never(noisy: str, tmp_path: Path) -> None:
+    assert run("denoise", noisy, "-o", tmp_path / "out").exit_code == 0
+    again = run("denoise", noisy, "-o", tmp_path / "out")
+    assert again.exit_code == 3
+    assert "exists" in again.stderr
+    assert run("denoise", noisy, "-o", tmp_path / "out", "-y").exit_code == 0
+    kept = Path(noisy).read_bytes()
+    assert run("denoise", noisy, "-o", noisy, "-y").exit_code == 3
+    assert Path(noisy).read_bytes() == kept
+
+
+# ---- as a part of unmix
+
+
+@pytest.mark.slow
+def test_unmix_keeps_the_linear_tracks_beside_denoised_ones(tmp_path: Path) -> None:
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=4.0))
+    unmix(*mics, "--denoise", "--strength", "0.8", "--subtype", "float", "-o", tmp_path / "out", "--sources", "2")
+    assert listing(tmp_path / "out") == ["linear", "residual.wav", "result.json", "source1.wav", "source2.wav"]
+    assert listing(tmp_path / "out/linear") == ["source1.wav", "source2.wav"]
+    document = json.loads((tmp_path / "out/result.json").read_text())
+    assert document["denoised"] == {"strength": 0.8}
+    assert "linear/source1.wav" in document["outputs"]
+    x, _ = bss.read([mics[0]])
+    tracks = [bss.read(tmp_path / "out" / f"{name}.wav")[0][0] for name in ("source1", "source2", "residual")]
+    np.testing.assert_allclose(np.sum(tracks, axis=0), x[0], atol=1e-4)
+    plain = bss.unmix(bss.read(mics)[0], RATE, n_sources=2)
+    filtered = plain.sources if plain.linear is None else plain.linear
+    np.testing.assert_allclose(bss.read(tmp_path / "out/linear/source1.wav")[0][0], filtered[0], atol=1e-5)
+    quiet = plain.denoised(0.8)
+    np.testing.assert_allclose(tracks[0], quiet.sources[0], atol=1e-5)
+    assert np.abs(quiet.sources - plain.sources).max() > 1e-3
+
+
+def test_linear_says_where_there_are_no_others(tmp_path: Path) -> None:
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0))
+    found = unmix(*mics, "--linear", "-o", tmp_path / "out", "--sources", "2", "--method", "auxiva")
+    assert "linear filters alone" in found.stderr
+    assert not (tmp_path / "out/linear").exists()
+
+
+def test_strength_without_denoise_is_refused(tmp_path: Path) -> None:
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0))
+    found = unmix(*mics, "--strength", "0.5", "-o", tmp_path / "out", code=2)
+    assert "--denoise --strength 0.5" in found.stderr
