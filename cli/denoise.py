@@ -32,6 +32,7 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
     \b
     Examples:
       bss denoise interview.wav -o clean.wav
+      bss denoise *.flac -o clean/ --subtype float
       bss denoise sources/*.wav -o quiet/ --strength 0.9
       ffmpeg -i talk.m4a -f wav - | bss denoise - -o - > quiet.wav
     """

@@ -20,6 +20,7 @@ COMMANDS = {
     "mix": "Make a recording of several talkers in a room, with the truth beside it.",
     "score": "Score separated tracks against the true ones.",
     "denoise": "Take noise out of recordings of speech, or of separated tracks.",
+    "train": "Train networks: autoencoders, a denoiser, a source model.",
     "check": "Look at recordings before separating them; change nothing.",
     "voices": "Speak texts into files, as test voices.",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def train_linear(
     **options
         Of `Training`.
     """
-    how = Training(**{"learning_rate": 0.3, "size": 4096, **options})
+    how = Training(**{"learning_rate": 0.8, "size": 4096, "steps": 6000, **options})
     data = read(speech, features, seed=how.seed, hold_out=hold_out)
     return fit(LinearConfig(data.learned.shape[1], codes), data, out, how, progress)
 
@@ -180,18 +181,25 @@ def fit(
     model.to(how.device)
     learned, kept = (torch.from_numpy(rows).to(how.device) for rows in (data.learned, data.kept))
 
+    size = min(how.size, len(learned))
+    per_epoch = len(learned) // size
+
+    @lru_cache(maxsize=1)
+    def order(epoch: int) -> Tensor:
+        return torch.randperm(len(learned), generator=generator(how.seed, epoch, how.device), device=how.device)
+
     def batches(step: int) -> tuple[Tensor, int]:
-        rng = generator(how.seed, step, how.device)
-        return learned[torch.randint(len(learned), (how.size,), generator=rng, device=how.device)], step
+        epoch, k = divmod(step, per_epoch)
+        return learned[order(epoch)[k * size : (k + 1) * size]], step
 
     def validate(network: nn.Module) -> float:
         return validation(network, kept, how.seed)
 
     linear = kind == "linear"
     settings = TrainSettings(
-        steps=how.steps, minutes=how.minutes, learning_rate=how.learning_rate, seed=how.seed, patience=how.patience,
-        optimiser="sgd" if linear else "adamw", momentum=0.99, weight_decay=0.0 if linear else 1e-4, average=0.99,
-        validate_every=200,
+        steps=how.steps, minutes=how.minutes, seed=how.seed, patience=how.patience, average=0.99, validate_every=200,
+        learning_rate=how.learning_rate / (largest_variance(data.learned) if linear else 1.0),
+        optimiser="sgd" if linear else "adamw", momentum=0.99, weight_decay=0.0 if linear else 1e-4,
     )  # fmt: skip
     history = train(model, batch_loss, batches, validate, settings=settings, out=out, resume=how.resume, progress=progress)
     with torch.inference_mode():
@@ -206,6 +214,12 @@ def fit(
             report |= {"beta": model.config.beta, "kl": float(model.terms(kept, generator(how.seed, FAR, how.device))[1].mean())}
     save(Trained(kind, model, data.features, report), out)
     return report
+
+
+def largest_variance(rows: np.ndarray) -> float:
+    """Along the first principal component of rows (R, D): what SGD can take at once is in units of its inverse."""
+    part = rows[:: max(1, len(rows) // HELD)].astype(np.float64)
+    return float(max(np.linalg.eigvalsh(part.T @ part / len(part))[-1], np.finfo(np.float32).tiny))
 
 
 def build(config: LinearConfig | DeepConfig | VAEConfig, seed: int) -> tuple[str, Autoencoder]:

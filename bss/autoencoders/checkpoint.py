@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -88,6 +89,11 @@ def load(path: str | os.PathLike[str], kind: str | Sequence[str]) -> Checkpoint:
         what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
         raise InputError(f"{path} is not a {' or '.join(kinds)}", what, f"a file that `bss train {kinds[0]}` wrote")
     return Checkpoint(words["bss"], json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
+
+
+def tensor(values: np.ndarray) -> Tensor:
+    """As `save` takes it."""
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

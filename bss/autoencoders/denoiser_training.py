@@ -35,6 +35,7 @@ def train_denoiser(
     bottleneck: int = 0,
     seconds: float = 3.0,
     learning_rate: float = 2e-3,
+    patience: int = 0,
     progress: Callable[[float, dict[str, float]], Any] | None = None,
 ) -> dict[str, Any]:
     """Train a denoiser and write `out`.safetensors, `out`.csv; what was done, in values that JSON can hold.
@@ -51,6 +52,10 @@ def train_denoiser(
         Talkers, and names of noises, that are not trained on.
     bottleneck : int
         Numbers of a variational code; 0 for none.
+    seconds : float
+        Length of the examples.
+    learning_rate, patience, progress
+        As of `TrainSettings` and `train`.
     """
     config = DenoiserConfig(bottleneck=bottleneck)
     people = corpus.read(speech, config.rate)
@@ -71,7 +76,7 @@ def train_denoiser(
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, learning_rate=learning_rate, average=0.999, validate_every=100 if device == "cpu" else 500,
-        seed=seed,
+        patience=patience, seed=seed,
     )  # fmt: skip
     history = train(model, denoising_loss, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
     report = {

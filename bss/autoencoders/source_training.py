@@ -83,6 +83,7 @@ def fit(
     device: str = "cpu",
     resume: bool = False,
     learning_rate: float = 2e-3,
+    patience: int = 0,
     config: SourceModelConfig | None = None,
     extra: dict[str, Any] | None = None,
     progress: Callable[[float, dict[str, float]], Any] | None = None,
@@ -96,7 +97,8 @@ def fit(
     def batches(step: int) -> tuple[Tensor, Tensor, Tensor]:
         return learned.draw(size, n, generator(seed, step, device))
 
-    held = [kept.draw(32, n, generator(seed, FAR + k, device)) for k in range(VALIDATION_BATCHES)]
+    count = min(VALIDATION_BATCHES, 1 + len(kept) // 16)  # of few tracks, more excerpts say no more
+    held = [kept.draw(32, n, generator(seed, FAR + k, device)) for k in range(count)]
 
     def validate(network: nn.Module) -> float:
         return float(np.mean([float(source_loss(network, batch)) for batch in held]))
@@ -104,7 +106,7 @@ def fit(
     untouched = float(np.mean([float(loss(track, truth, track + others)) for track, others, truth in held]))
     settings = TrainSettings(
         steps=steps, minutes=minutes, learning_rate=learning_rate, average=0.998, validate_every=100 if device == "cpu" else 250,
-        seed=seed, clip=2.0,
+        seed=seed, clip=2.0, patience=patience,
     )  # fmt: skip
     history = train(model, source_loss, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
     report = {

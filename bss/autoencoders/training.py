@@ -24,6 +24,7 @@ from bss.errors import InputError, UsageError
 SAVE_SECONDS = 30.0  # a snapshot is never older, nor is there a moment without one
 COLUMNS = ("step", "seconds", "learning_rate", "train", "validation")
 SNAPSHOT = "training"
+RAMP = 50  # steps until momentum goes half of the way to one, again and again
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ class _Run:
         s = self.settings
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
+            if s.optimiser == "sgd":  # little momentum at first, where it overshoots (Sutskever et al., ICML 2013)
+                group["momentum"] = min(s.momentum, 1 - 0.5 / (1 + self.number // RAMP))
         torch.manual_seed(s.seed * 7919 + self.number)  # what the model itself draws: dropout, codes of a VAE
         loss = loss_of(self.model, batches(self.number))
         self.optimiser.zero_grad(set_to_none=True)
@@ -259,6 +262,15 @@ class _Run:
             table.writeheader()
             table.writerows(self.rows)
         unfinished.replace(self.out.with_name(self.out.name + ".csv"))
+
+
+def device_for(name: str, threads: int | None = None) -> str:
+    """ "cpu" or "cuda" for those and "auto"; torch is told how many threads it may use. InputError where there is no GPU."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("there is no GPU that torch can use", hint="--device cpu")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _optimiser(model: nn.Module, s: TrainSettings) -> torch.optim.Optimizer:
