@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs/notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-NEEDS_TORCH = {"undercomplete-autoencoder", "variational-autoencoder"}
 WHY = "the NOTEBOOKS are NOT TESTED: pip install -e '.[dev]' brings nbclient, nbformat and ipykernel"
 nbformat = pytest.importorskip("nbformat", reason=WHY)
 nbclient = pytest.importorskip("nbclient", reason=WHY)
@@ -88,6 +87,26 @@ def test_the_cocktail_party_without_espeak(here: Path, monkeypatch: pytest.Monke
     text = words(done)
     assert "espeak-ng is not installed, so the voices of `fixtures/voices` speak." in text
     assert min(row(text, "`bss.fastica(x)`")) > 20
+
+
+@pytest.mark.slow
+def test_the_undercomplete_autoencoder(here: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: the notebooks that train are NOT TESTED")
+    done = run(read("undercomplete-autoencoder"), here)
+    says_nothing_wrong(done)
+    for ours, best in re.findall(r"^\| \d+ \| ([\d.]+) % \| ([\d.]+) % \|$", words(done), re.M):
+        assert float(ours) < 1.01 * float(best) + 0.01
+    assert sum("text/html" in output.get("data", {}) for output in outputs(done)) == 4  # players
+
+
+@pytest.mark.slow
+def test_the_variational_autoencoder(here: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: the notebooks that train are NOT TESTED")
+    done = run(read("variational-autoencoder"), here)
+    says_nothing_wrong(done)
+    bound, exact = row(words(done), "the seven voices")
+    assert bound > exact
+    assert sum("text/html" in output.get("data", {}) for output in outputs(done)) == 4  # players
 
 
 @pytest.mark.parametrize("name", NAMES)
