@@ -14,7 +14,8 @@ KINDS = ("linear", "deep", "vae", "denoiser", "source-model")
 CODED = ("linear", "deep", "vae")
 # options that not all kinds have: who has them
 OF = {
-    "noise": ("denoiser",), "bottleneck": ("denoiser",), "scenes": ("source-model",), "codes": CODED,
+    "noise": ("denoiser",), "bottleneck": ("denoiser",), "start": ("denoiser",), "waveform": ("denoiser",),
+    "scenes": ("source-model",), "codes": CODED,
     "sizes": ("deep", "vae"), "beta": ("vae",), "anneal": ("vae",),
 }  # fmt: skip
 UNITS = {
@@ -42,6 +43,9 @@ UNITS = {
 @click.option("--beta", type=float, default=None, help="Weight of the KL divergence (vae) [1].")
 @click.option("--anneal", type=click.IntRange(0), default=None, help="Steps in which that weight rises (vae) [1000].")
 @click.option("--bottleneck", type=click.IntRange(0), default=None, help="Numbers of a variational code (denoiser) [0: none].")
+@click.option("--start", default=None, help="Model to begin with, to make it better for your noise (denoiser).")
+@click.option("--waveform", type=click.FloatRange(0), default=None,
+              help="Weight of the error of the samples in dB (denoiser) [0.02].")  # fmt: skip
 @click.option("--scenes", type=click.IntRange(10), default=None, help="Rooms to simulate and separate (source-model) [200].")
 @click.option("--device", type=OneOf(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute.")
 @click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
@@ -97,6 +101,8 @@ def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         "beta",
         "anneal",
         "bottleneck",
+        "start",
+        "waveform",
         "scenes",
     )
     chosen = {name: options[name] for name in names if options[name] is not None}

@@ -36,6 +36,7 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "F
 @click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Of the tracks.")
 @click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
               help="Against clipping: one gain for all tracks, or keep the levels and write float.")  # fmt: skip
+@click.option("--weights", default=None, help="Another source model than the one that comes with bss.")
 @click.option("--denoise", is_flag=True, help="Take noise out of the tracks, as bss denoise does; keeps the linear tracks too.")
 @click.option("--strength", type=float, default=1.0, show_default=True, help="Of --denoise: share of the noise that goes.")
 @click.option("--linear", is_flag=True, help="Also write the tracks as linear filters make them, into linear/.")
@@ -64,7 +65,7 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
     if output == "":
         raise UsageError("-o was given an empty name", hint="look at the variable or quotes it came from")
     n_sources = _sources(options["sources"])
-    _check_denoising(options)
+    _check_models(options)
     clock = time.perf_counter()
     paths = expand(files)
     recording = load(paths, start=options["start"], end=options["end"])
@@ -95,12 +96,16 @@ def _sources(text: str) -> int | None:
     return int(text)
 
 
-def _check_denoising(options: dict[str, Any]) -> None:
-    """UsageError for a strength that means nothing, before anything is read."""
+def _check_models(options: dict[str, Any]) -> None:
+    """What is wrong with weights, or a strength, is said before anything is read."""
     from bss.errors import UsageError
     from bss.pipeline.denoise import check_strength
 
     check_strength(options["strength"])
+    if options["weights"] is not None:
+        from bss.pipeline.neural import model
+
+        model(options["weights"])
     if options["strength"] != 1 and not options["denoise"]:
         raise UsageError("--strength is for --denoise", hint=f"--denoise --strength {options['strength']:g}")
 
@@ -185,7 +190,15 @@ def _separate(out: Output, recording: Recording, found: Plan, names: tuple[str, 
     from bss.pipeline.unmix import carry_out
 
     with out.progress("separating") as progress:
-        result = carry_out(found, recording.x, recording.rate, per_mic=options["per_mic"], rng=options["seed"], progress=progress)
+        result = carry_out(
+            found,
+            recording.x,
+            recording.rate,
+            per_mic=options["per_mic"],
+            rng=options["seed"],
+            progress=progress,
+            weights=options["weights"],
+        )
     for warning in result.warnings[len(found.warnings) :]:
         out.warn(warning)
     if options["denoise"]:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recordings import NAMES, RATE, hiss, listing, run, save, voice
+from recordings import NAMES, RATE, hiss, listing, room, run, save, save_each, voice
 
 import bss
 
 pytest.importorskip("torch", reason="torch is not installed: nothing is trained")
 from bss.autoencoders import autoencoder_training, checkpoint
+from bss.errors import InputError
 
 
 def speech(place: Path, count: int = 4, seconds: float = 4.0) -> Path:
@@ -69,6 +70,14 @@ def test_a_denoiser_that_denoise_takes(talkers: Path, tmp_path: Path) -> None:
     words = ["--noise", tmp_path / "noise", "--hold-out", "street", "--steps", "2", "--batch", "2", "--bottleneck", "8"]
     report = trained("denoiser", talkers, tmp_path / "models/own.safetensors", *words)
     assert report["noises"] == ["fan"]
+    own = tmp_path / "models/own.safetensors"
+    other = ["--steps", "1", "--batch", "1", "--start", own]
+    found = run("train", "denoiser", "--speech", talkers, "-o", tmp_path / "next", *other)
+    assert (found.exit_code, "bottleneck 8, not 0" in found.stderr) == (3, True)
+    trained("denoiser", talkers, tmp_path / "next", *other, "--bottleneck", "8", "--learning-rate", "1e-9", "--waveform", "0.1")
+    first, second = (checkpoint.load(place, "denoiser").tensors for place in (own, tmp_path / "next.safetensors"))
+    for name, tensor in first.items():  # it began there, and went on by next to nothing
+        np.testing.assert_allclose(second[name].numpy(), tensor.numpy(), atol=1e-6, err_msg=name)
     noisy = save(tmp_path / "talk.wav", hiss((1, RATE), 0.1))
     found = run("denoise", noisy, "-o", tmp_path / "quiet.wav", "--weights", tmp_path / "models/own.safetensors")
     assert found.exit_code == 0, found.stderr
@@ -80,6 +89,7 @@ def test_a_denoiser_that_denoise_takes(talkers: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_source_model_with_its_likeness_of_speech(tmp_path: Path) -> None:
+    from bss.pipeline import neural
     from bss.pipeline.neural import LIKENESS
 
     talkers = speech(tmp_path, 8, 6.0)
@@ -90,6 +100,12 @@ def test_a_source_model_with_its_likeness_of_speech(tmp_path: Path) -> None:
     known = {name for name in held.tensors if name.startswith(LIKENESS)}
     assert known == {f"{LIKENESS}{name}" for name in ("mean", "scale", "precision")}
     assert "m.scenes" not in listing(tmp_path)
+    x = room(seconds=2.0).mixture
+    own = neural.model(tmp_path / "m.safetensors")
+    assert own is not neural.model()
+    heard = neural.alone(x, RATE, tmp_path / "m.safetensors")
+    assert heard.shape == x.shape
+    assert not np.allclose(heard, neural.alone(x, RATE), atol=1e-3)
 
 
 # ---- interrupted
@@ -181,6 +197,17 @@ def test_a_model_is_not_replaced_unasked(talkers: Path, tmp_path: Path) -> None:
     assert (tmp_path / "m.safetensors").read_bytes() == b"mine"
 
 
+def test_unmix_refuses_weights_that_are_no_source_model(tmp_path: Path) -> None:
+    mics = save_each(tmp_path / "mics", hiss((2, 2, RATE), 0.1))
+    checkpoint.save(tmp_path / "d.safetensors", {}, autoencoder_training.TrainSettings(), kind="denoiser")
+    for name, said in (("d.safetensors", "it holds a denoiser"), ("none", "none does not exist")):
+        found = run("unmix", *mics, "-o", tmp_path / "out", "--weights", tmp_path / name)
+        assert (found.exit_code, said in found.stderr) == (3, True), found.stderr
+        with pytest.raises(InputError, match=said):
+            bss.unmix(bss.read(mics)[0], RATE, weights=tmp_path / name)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     found = run("train", "linear", "--speech", tmp_path / "nowhere", "-o", tmp_path / "m")
     assert found.exit_code == 3
@@ -188,7 +215,6 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_curve_that_is_none(tmp_path: Path) -> None:
-    from bss.errors import InputError
     from bss.report import curves
 
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")

@@ -38,6 +38,7 @@ class DenoiserConfig:
         return self.n_fft // 2 + 1
 
 
+WAVEFORM = 0.02  # of the loss: weight of the error of the samples in dB
 FLOOR = 1e-10  # powers count from -100 dB
 State = Tensor | None
 
@@ -98,7 +99,7 @@ class Denoiser(nn.Module):
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
 
 
-def loss(estimate: Tensor, clean: Tensor, noisy: Tensor, model: Denoiser) -> Tensor:
+def loss(estimate: Tensor, clean: Tensor, noisy: Tensor, model: Denoiser, waveform: float = WAVEFORM) -> Tensor:
     """Compressed spectra that differ, in size and in phase, and the error of the samples in dB: ears and SI-SDR both matter."""
     scale = noisy.square().mean(1, keepdim=True).sqrt() + 1e-7
     S, E = compressed(model, clean / scale), compressed(model, estimate / scale)
@@ -107,7 +108,7 @@ def loss(estimate: Tensor, clean: Tensor, noisy: Tensor, model: Denoiser) -> Ten
     error = (estimate - clean).square().sum(1)
     bottom = 1e-3 * clean.square().sum(1) + 1e-4 * noisy.square().sum(1) + torch.finfo(error.dtype).tiny
     decibel = 10 * torch.log10((error + bottom) / (noisy.square().sum(1) + bottom)).mean()
-    total = 5.0 * size + 2.5 * phase + 0.02 * decibel
+    total = 5.0 * size + 2.5 * phase + waveform * decibel
     return total if model.kl is None else total + 1e-3 * model.kl
 
 

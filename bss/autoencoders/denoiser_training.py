@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from bss.autoencoders import checkpoint, corpus
-from bss.autoencoders.denoiser import KIND, Denoiser, DenoiserConfig, loss
+from bss.autoencoders.denoiser import KIND, WAVEFORM, Denoiser, DenoiserConfig, loss
 from bss.autoencoders.mixing import Mixing, Sounds, batch
 from bss.autoencoders.training import TrainSettings, train
+from bss.errors import InputError
 
 VALIDATION_BATCHES = 4
 FAR = 1 << 40  # steps that training never gets to
@@ -33,6 +35,8 @@ def train_denoiser(
     validation_share: float = 0.1,
     hold_out: Sequence[str] = (),
     bottleneck: int = 0,
+    start: str | os.PathLike[str] | None = None,
+    waveform: float = WAVEFORM,
     seconds: float = 3.0,
     learning_rate: float = 2e-3,
     patience: int = 0,
@@ -52,6 +56,10 @@ def train_denoiser(
         Talkers, and names of noises, that are not trained on.
     bottleneck : int
         Numbers of a variational code; 0 for none.
+    start : path, optional
+        A denoiser whose weights training begins with: yours become better for your noise in minutes.
+    waveform : float
+        Weight of the error of the samples in dB beside that of compressed spectra: more is more SI-SDR.
     seconds : float
         Length of the examples.
     learning_rate, patience, progress
@@ -65,20 +73,26 @@ def train_denoiser(
     talkers, others = Sounds(learned, device), Sounds(kept, device)
     disturbing = None if noises is None else Sounds(noises, device)
     torch.manual_seed(seed)
-    model = Denoiser(config).to(device)
+    model = Denoiser(config)
+    if start is not None:
+        _begin_with(model, start)
+    model.to(device)
+
+    def loss_of(network: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
+        return denoising_loss(network, pair, waveform)
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
         return batch(talkers, disturbing, step, seed=seed, size=size, options=options)
 
     def validate(network: nn.Module) -> float:
         held = [batch(others, disturbing, FAR + k, seed=seed, size=32, options=options) for k in range(VALIDATION_BATCHES)]
-        return float(np.mean([float(denoising_loss(network, pair)) for pair in held]))
+        return float(np.mean([float(loss_of(network, pair)) for pair in held]))
 
     settings = TrainSettings(
         steps=steps, minutes=minutes, learning_rate=learning_rate, average=0.999, validate_every=100 if device == "cpu" else 500,
         patience=patience, seed=seed,
     )  # fmt: skip
-    history = train(model, denoising_loss, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
+    history = train(model, loss_of, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
     report = {
         "validation": history.best, "steps": history.steps, "seconds": round(history.seconds, 1), "ended": history.ended,
         "speech_seconds": round(learned.seconds), "talkers": len(learned.people()), "validation_talkers": len(kept.people()),
@@ -88,7 +102,18 @@ def train_denoiser(
     return report
 
 
-def denoising_loss(model: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
+def denoising_loss(model: nn.Module, pair: tuple[Tensor, Tensor], waveform: float = WAVEFORM) -> Tensor:
     """Of a batch (noisy, clean)."""
     noisy, clean = pair
-    return loss(model(noisy), clean, noisy, model)  # type: ignore[arg-type]
+    return loss(model(noisy), clean, noisy, model, waveform)  # type: ignore[arg-type]
+
+
+def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
+    """Put the weights of a file into a new model; InputError where it has other sizes."""
+    held = checkpoint.load(path, KIND)
+    own = asdict(model.config)
+    other = {name: value for name, value in held.config.items() if own.get(name) != value}
+    if other:
+        what = ", ".join(f"{name} {value}, not {own.get(name)}" for name, value in other.items())
+        raise InputError(f"{os.fspath(path)} has other sizes", what, "the same sizes, or no model to start from")
+    checkpoint.restore(model, held.tensors)

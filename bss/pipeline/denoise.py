@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,12 @@ from bss.checks import check_recording
 from bss.errors import InputError, UsageError, check_int
 from bss.kernels.recurrent import Recurrent
 from bss.pipeline.denoise_stream import Denoising, Model
+from bss.pipeline.weights import Stamp, Weights, located, read, unfit
 from bss.signals.decode import Reader
 from bss.signals.paths import label
 
-WEIGHTS = "denoiser.safetensors"
 KIND = "denoiser"
 BLOCK_SECONDS = 16.0
-Weights = str | os.PathLike[str] | None
 Progress = Callable[[float], Any]
 
 
@@ -125,42 +121,17 @@ def check_strength(strength: float) -> float:
 
 
 @lru_cache(maxsize=4)
-def _held(path: Path, stamp: tuple[int, int]) -> Model:
-    return _read(path)
+def _held(path: Path, stamp: Stamp) -> Model:
+    config, tensors = read(path, KIND)
+    try:
+        return Model(Recurrent(config, tensors), int(config["rate"]))
+    except KeyError as error:
+        raise unfit(path, error) from None
 
 
 def model(weights: Weights = None) -> Model:
     """The denoiser in a file, or the one that ships; read once, until the file changes."""
-    if weights is None:
-        with resources.as_file(resources.files("bss.autoencoders") / "weights" / WEIGHTS) as path:
-            return _held(path, _stamp(path))
-    return _held(Path(weights), _stamp(Path(weights)))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist", "it should hold a denoiser", "look at the spelling, or bss train denoiser")
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
-
-
-def _read(path: Path) -> Model:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), "np") as file:
-            words = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model", f"safetensors says: {error}", "copy it again, or train it again") from None
-    if words.get("bss") != KIND:
-        what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
-        raise InputError(f"{path} is not a {KIND}", what, f"a file that `bss train {KIND}` wrote")
-    config = json.loads(words["config"])
-    try:
-        return Model(Recurrent(config, tensors), int(config["rate"]))
-    except KeyError as error:
-        raise InputError(f"{path} does not fit this version of bss", f"{error} is missing in it", "train it again") from None
+    return _held(*located(weights, KIND))
 
 
 def _slices(x: np.ndarray, rate: int) -> Iterator[np.ndarray]:

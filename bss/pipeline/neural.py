@@ -7,24 +7,23 @@ could learn from (`refine`). Whoever does not sound like speech, or would change
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bss.errors import InputError
 from bss.kernels import threads
 from bss.kernels.mixer import Mixer
 from bss.pipeline.likeness import Likeness, pitch
 from bss.pipeline.refine import refine
+from bss.pipeline.weights import Stamp, Weights, located, read, unfit
 from bss.signals.resample import resample
 from bss.signals.stft import Stft
 
-WEIGHTS = "source-model.safetensors"
+KIND = "source-model"
 # Distance from speech (`likeness`) of the track that is most like it. In 32 rooms with unseen talkers it was at most 0.96 for
 # any track; of recordings without speech (music, machines, animals) no track was below 1.23; the synthetic voices that come with
 # bss are at 0.9 to 1.1.
@@ -60,25 +59,26 @@ class Model:
     speech: Likeness
 
 
-@lru_cache(maxsize=1)
-def model() -> Model:
-    """The model that ships with bss."""
-    from safetensors import SafetensorError, safe_open
-
-    with resources.as_file(resources.files("bss.autoencoders") / "weights" / WEIGHTS) as path:
-        try:
-            with safe_open(str(path), "np") as file:
-                config = json.loads(file.metadata()["config"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError) as error:
-            raise InputError(f"{path} cannot be read", str(error), "install bss again, or --method ilrma") from None
+@lru_cache(maxsize=2)
+def _held(path: Path, stamp: Stamp) -> Model:
+    config, tensors = read(path, KIND)
     known = {name[len(LIKENESS) :]: tensors.pop(name).astype(np.float64) for name in list(tensors) if name.startswith(LIKENESS)}
-    return Model(Mixer(config, tensors), Stft(config["n_fft"], config["hop"]), int(config["rate"]), Likeness(**known))
+    try:
+        return Model(Mixer(config, tensors), Stft(config["n_fft"], config["hop"]), int(config["rate"]), Likeness(**known))
+    except (KeyError, TypeError) as error:
+        raise unfit(path, error) from None
 
 
-def look(mixture: np.ndarray, rate: int, tracks: np.ndarray, *, reference: int, looks: int = 1) -> Learned:
+def model(weights: Weights = None) -> Model:
+    """The source model in a file, or the one that ships; read once, until the file changes."""
+    return _held(*located(weights, KIND))
+
+
+def look(
+    mixture: np.ndarray, rate: int, tracks: np.ndarray, *, reference: int, looks: int = 1, weights: Weights = None
+) -> Learned:
     """Look at separated tracks (N, n) of a mixture (M, n), both heard at microphone `reference`."""
-    net = model()
+    net = model(weights)
     at_rate = resample(tracks, rate, net.rate)
     distances = [round(net.speech.distance(track), 3) for track in at_rate]
     pitches = [round(pitch(track), 3) for track in at_rate]
@@ -88,10 +88,10 @@ def look(mixture: np.ndarray, rate: int, tracks: np.ndarray, *, reference: int, 
     if not any(d < SPEECH and p > PITCHED for d, p in zip(distances, pitches, strict=True)):
         why = "no track sounds like the speech it has learned"
         return Learned(tracks, tracks, False, why, evidence)
-    linear, heard = tracks, alone(tracks, rate)
+    linear, heard = tracks, alone(tracks, rate, weights)
     for _ in range(looks - 1):
         linear = refine(mixture, rate, linear, heard, reference=reference)
-        heard = alone(linear, rate)
+        heard = alone(linear, rate, weights)
     changes = [round(_db(heard[n] - linear[n], linear[n]), 1) for n in range(len(linear))]
     evidence |= {"change_db": changes, "change_below_db": CHANGE}
     if max(changes) > CHANGE:
@@ -100,9 +100,9 @@ def look(mixture: np.ndarray, rate: int, tracks: np.ndarray, *, reference: int, 
     return Learned(heard, linear, True, "", evidence)
 
 
-def alone(tracks: np.ndarray, rate: int) -> np.ndarray:
+def alone(tracks: np.ndarray, rate: int, weights: Weights = None) -> np.ndarray:
     """(N, n) float32: each of the tracks without the others. What is above 8 kHz stays as it is."""
-    net = model()
+    net = model(weights)
     at_rate = resample(np.asarray(tracks, np.float32), rate, net.rate)
     total = at_rate.sum(0)
     found = np.zeros_like(at_rate)

@@ -20,6 +20,7 @@ from bss.pipeline.result import Unmixed
 from bss.pipeline.rooms import EFFORTS
 from bss.pipeline.separate import NEURAL, Solved, separate, without_model
 from bss.pipeline.versions import versions
+from bss.pipeline.weights import Weights
 
 Progress = Callable[[float], Any]
 
@@ -37,6 +38,7 @@ def unmix(
     rng: int = 0,
     names: Sequence[str] | None = None,
     progress: Progress | None = None,
+    weights: Weights = None,
 ) -> Unmixed:
     """Separate a recording of several microphones into one track per talker.
 
@@ -49,7 +51,7 @@ def unmix(
         Hz.
     n_sources : int, optional
         N, the number of talkers; counted by default, from 1 to the number of usable microphones.
-    method : {"auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "cacgmm"}
+    method : {"auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm"}
         "auto" decides from the recording.
     effort : {"fast", "normal", "best"}
         How long to try in a room: "fast" leaves out ILRMA and all but one candidate for the order of the frequencies, "best"
@@ -66,6 +68,8 @@ def unmix(
         What to call the M channels in messages.
     progress : callable, optional
         Called with the share that is done, 0 to 1.
+    weights : path, optional
+        Another source model than the one that ships, as `bss train source-model` writes them.
 
     Returns
     -------
@@ -94,6 +98,8 @@ def unmix(
     """
     x = check_shape(x)
     rng = check_int("rng", rng, 0)
+    if weights is not None:
+        neural.model(weights)  # what is wrong with it is said before the work
     found = plan(
         x,
         rate,
@@ -105,11 +111,18 @@ def unmix(
         device=device,
         names=names,
     )
-    return carry_out(found, x, rate, per_mic=per_mic, rng=rng, progress=progress)
+    return carry_out(found, x, rate, per_mic=per_mic, rng=rng, progress=progress, weights=weights)
 
 
 def carry_out(
-    found: Plan, x: np.ndarray, rate: int, *, per_mic: bool = False, rng: int = 0, progress: Progress | None = None
+    found: Plan,
+    x: np.ndarray,
+    rate: int,
+    *,
+    per_mic: bool = False,
+    rng: int = 0,
+    progress: Progress | None = None,
+    weights: Weights = None,
 ) -> Unmixed:
     """The second half of `unmix`: separate x as planned."""
     usable = np.ascontiguousarray(x[list(found.used)], dtype=np.float32)
@@ -120,7 +133,7 @@ def carry_out(
     learned = None
     if found.choice.method == NEURAL and np.isfinite(ordered.sources).all():
         looks = max(1, EFFORTS[found.choice.effort].looks)
-        learned = neural.look(usable, rate, ordered.sources, reference=found.reference, looks=looks)
+        learned = neural.look(usable, rate, ordered.sources, reference=found.reference, looks=looks, weights=weights)
         if not learned.applied:  # what is left is likelihood: ILRMA, as without a model
             solved = without_model(solved, found.choice.effort, rng)
             ordered = identity.ordered(solved, usable, reference, rate)
