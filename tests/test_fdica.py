@@ -105,6 +105,20 @@ def test_more_microphones_than_talkers_are_all_used() -> None:
     assert leakage(four.demixing, heard) < leakage(two.demixing, heard[:, :, :2]) - 3
 
 
+def test_principal_components_alone_separate_too() -> None:
+    X, heard = recorded(4, 2, 2000)
+    found = bss.fdica(X, n_sources=2, n_iter=30, activity="log", principal=True)
+    assert (found.demixing.shape, found.demixing.dtype) == ((513, 2, 4), X.dtype)
+    np.testing.assert_allclose(found.sources, found.demixing @ X, atol=1e-4 * np.abs(found.sources).max())
+    values, vectors = np.linalg.eigh(X[200] @ X[200].conj().T)
+    assert values[1] > 0
+    np.testing.assert_allclose(found.demixing[200] @ vectors[:, :2], 0, atol=1e-3 * np.abs(found.demixing[200]).max())
+    two = bss.projection_back(bss.fdica(np.ascontiguousarray(X[:, :2]), n_iter=30, activity="log"), X[:, :2])
+    assert leakage(bss.projection_back(found, X).demixing, heard) < min(-5, leakage(two.demixing, heard[:, :, :2]))
+    every = bss.fdica(X[:, :2], n_iter=10)
+    np.testing.assert_array_equal(bss.fdica(X[:, :2], n_iter=10, principal=True).demixing, every.demixing)  # N = M: no other
+
+
 @pytest.mark.parametrize("candidates", [1, 3])
 @pytest.mark.parametrize("activity", [None, "log", "shares"])
 def test_a_room_is_put_in_one_order(candidates: int, activity: str | None) -> None:
@@ -120,9 +134,11 @@ def test_a_room_is_put_in_one_order(candidates: int, activity: str | None) -> No
 def test_silent_bins_stay_silent(n_sources: int, candidates: int) -> None:
     X, _ = sparse(3, 3, np.complex64)
     X[[0, 7, 8, 32]] = 0
-    found = bss.projection_back(bss.fdica(X, n_sources=n_sources, candidates=candidates, n_iter=10), X)
-    assert np.isfinite(found.demixing).all()
-    assert not found.sources[[0, 7, 8, 32]].any()
+    for principal in (False, True):
+        separated = bss.fdica(X, n_sources=n_sources, candidates=candidates, n_iter=10, principal=principal)
+        found = bss.projection_back(separated, X)
+        assert np.isfinite(found.demixing).all()
+        assert not found.sources[[0, 7, 8, 32]].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 50), (2, 2, 3), (1, 1, 4), (3, 4, 5)])

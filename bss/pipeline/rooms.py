@@ -40,7 +40,7 @@ def separate_room(
     total = how.ica + (how.ilrma if polish else 0)
     first = fdica(
         X, n_sources=n_sources, n_iter=how.ica, tol=0.0, rng=rng, candidates=how.candidates, activity="log",
-        callback=progressing(progress, 0, total),
+        principal=effort == "fast", callback=progressing(progress, 0, total),
     )  # fmt: skip
     if not polish or not how.ilrma:
         return {"fdica": first}

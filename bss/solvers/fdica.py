@@ -16,7 +16,7 @@ from bss.solvers.result import Separation
 from bss.solvers.updates import Update
 
 ACTIVITIES = {"log": permutation.log_powers, "shares": permutation.shares}
-FIRST_ITERATIONS = 20  # at most, of the first estimate of fewer talkers than microphones
+FIRST_ITERATIONS = 10  # at most, of the first estimate of fewer talkers than microphones
 QUIET = 0.25  # power of a bin's power that its phases count by
 
 
@@ -46,11 +46,13 @@ def fdica(
     callback: Callback | None = None,
     candidates: int = 1,
     activity: str | None = None,
+    principal: bool = False,
 ) -> Separation:
     """Frequency-domain ICA (FD-ICA): each bin is separated alone, then the bins are put in one order by their activity.
 
     With fewer talkers than microphones, every bin is separated into as many outputs as microphones, and outputs that are loud
-    in the same frames, such as a talker and its echo, are added up: a talker's row is the sum of their rows.
+    in the same frames, such as a talker and its echo, are added up: a talker's row is the sum of their rows. Who is loud when
+    is first estimated from the N principal components of every bin.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def fdica(
     rng : int or np.random.Generator
         Seed of what is random (nothing here).
     start : np.ndarray, optional
-        (F, N, M) first demixing; with N < M, of the first estimate of who is loud when.
+        (F, N, M) first demixing; with N < M, of the first estimate of who is loud when, which then takes all of X.
     callback : callable, optional
         Called with (iteration, loss).
     candidates : {1, 3}
@@ -74,11 +76,14 @@ def fdica(
     activity : {"log", "shares"}, optional
         What bins are compared by: logarithms of the powers (with three candidates), better in rooms with a talker for every
         output; or shares of the power (with one), which outputs that hold nobody, only echo or noise, do not disturb.
+    principal : bool
+        With 1 < N < M, leave it at the separation of the principal components: a quarter of the time, and a decibel worse.
 
     Returns
     -------
     Separation
-        Sources (F, N, T) of arbitrary scale per bin: see `projection_back`. With 1 < N < M they sum to microphone 0.
+        Sources (F, N, T) of arbitrary scale per bin: see `projection_back`. With 1 < N < M they sum to
+        microphone 0, except with `principal`.
 
     Raises
     ------
@@ -114,10 +119,26 @@ def fdica(
             X, BinLaplace(), how, n_sources=N, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
         )
         return _aligned(found, X, candidates, activity)
-    few = min(n_iter, FIRST_ITERATIONS)
-    first = majorise_minimise(X, BinLaplace(), how, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
+    few = n_iter if principal else min(n_iter, FIRST_ITERATIONS)
+    if start is None:
+        first = _principal(X, N, how, few, tol, rng, callback if principal else None)
+    else:
+        first = majorise_minimise(X, BinLaplace(), how, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
+    first = _aligned(first, X, candidates, activity)
+    if principal:
+        return first
     found = majorise_minimise(X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
-    return _grouped(found, _aligned(first, X, candidates, activity), X)
+    return _grouped(found, first, X)
+
+
+def _principal(
+    X: np.ndarray, N: int, how: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
+) -> Separation:
+    """N sources of every bin from its N principal components: few talkers are most of what many microphones hear."""
+    _, directions = np.linalg.eigh(seam.of(X).covariance(X))
+    P = np.ascontiguousarray(directions[:, :, : -N - 1 : -1].conj().swapaxes(1, 2)).astype(X.dtype)
+    found = majorise_minimise(P @ X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
+    return replace(found, demixing=found.demixing @ P, observed=X)
 
 
 def _aligned(found: Separation, X: np.ndarray, candidates: int, activity: str) -> Separation:
