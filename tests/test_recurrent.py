@@ -51,7 +51,7 @@ def test_samples_are_those_of_torch(config: DenoiserConfig, pieces: list[int]) -
     x = np.random.default_rng(1).normal(size=(2, 4096)).astype(np.float32)
     with torch.inference_mode():
         wanted = network(torch.from_numpy(x)).numpy()
-    stream, found, first = Stream(Model(numpy, 16_000), 2), [], 0
+    stream, found, first = Stream(Model(numpy, 16_000), 2, classic=0.0), [], 0
     for count in pieces:
         found.append(stream.push(x[:, first : first + count]))
         first += count

@@ -28,8 +28,9 @@ def denoise(
 ) -> np.ndarray:
     """Take noise out of speech.
 
-    Every channel is treated by itself, by a small recurrent network that looks 32 ms ahead. It works at 16 kHz; what a
-    recording has above 8 kHz is lowered as much as the band below that is. Echo stays: it is not noise.
+    Every channel is treated by itself, by a small recurrent network that looks 32 ms ahead, and by three tenths a Wiener
+    filter. It works at 16 kHz; what a recording has above 8 kHz is lowered as much as the band below that is. Echo stays: it
+    is not noise.
 
     Parameters
     ----------
