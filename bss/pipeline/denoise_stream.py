@@ -11,8 +11,8 @@ from bss.kernels.recurrent import Recurrent
 from bss.signals.resample import Resampling
 
 ROLL_OFF = 0.92  # of half the rate: where the converter of rates begins to take away
-# Share of the gain that a classical filter decides. It errs elsewhere than the network, so that the mean of both is nearer to the
-# voice than either: see the model card.
+# Share of the gain that a classical filter decides. It errs elsewhere than the network: in noise of 0 to 10 dB the mean of both
+# has more SI-SDR than either (the model card has the numbers).
 CLASSIC = 0.3
 TOP_HZ = (5500.0, 7500.0)  # what is above the network's rate is treated as this band is
 

@@ -77,7 +77,7 @@ def fdica(
         What bins are compared by: logarithms of the powers (with three candidates), better in rooms with a talker for every
         output; or shares of the power (with one), which outputs that hold nobody, only echo or noise, do not disturb.
     principal : bool
-        With 1 < N < M, leave it at the separation of the principal components: a quarter of the time, and a decibel worse.
+        With 1 < N < M, leave it at the separation of the principal components: a quarter of the time, 1 to 3 dB worse.
 
     Returns
     -------
