@@ -41,8 +41,8 @@ def main() -> None:
             f"| {gains.min():+.1f} dB | {np.median(fast) / np.median(slow):.1f} |"
         )
     print(
-        "\n| no speech | applied in | what that changes | least distance from speech | greatest pitch |"
-        "\n|---|---:|---:|---:|---:|"
+        "\n| no speech | applied in | what that changes | least distance from speech | most voiced | most syllables |"
+        "\n|---|---:|---:|---:|---:|---:|"
     )
     for name, pairs in {**synthetic(options.seed), **recorded(options.noise)}.items():
         print_aside(name, pairs)
@@ -111,19 +111,21 @@ def recorded(folders: list[str]) -> dict[str, list[np.ndarray]]:
 
 def print_aside(name: str, pairs: list[np.ndarray]) -> None:
     """A row: in how many of the rooms it was applied all the same, and what that did."""
-    applied, distances, pitches, gains = 0, [], [], []
+    applied, distances, voiced, syllables, gains = 0, [], [], [], []
     for k, pair in enumerate(pairs):
         scene = bss.mix(list(pair.astype(np.float32)), RATE, n_mics=2, rt60=RT60[k % 4], rng=k)
         without, with_it = (bss.unmix(scene.mixture, RATE, n_sources=2, method=m, rng=0) for m in ("ilrma", "neural"))
         info = with_it.info["source_model"]
         applied += info["applied"]
         distances += info["speech_distance"]
-        pitches += info["pitch"]
+        voiced += info["voiced"]
+        syllables += info["syllables"]
         before, after = (bss.score(scene.images[:, 0], y.sources).si_sdr.mean() for y in (without, with_it))
         gains.append(float(after - before))
     print(
         f"| {name} | {applied} of {len(pairs)} | {min(gains):+.1f} to {max(gains):+.1f} dB "
-        f"| {min(distances):.2f} ({neural.SPEECH}) | {max(pitches):.2f} ({neural.PITCHED}) |"
+        f"| {min(distances):.2f} ({neural.SPEECH}) | {max(voiced):.2f} ({neural.VOICED}) "
+        f"| {max(syllables):.2f} ({neural.SYLLABLES}) |"
     )
 
 

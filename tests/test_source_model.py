@@ -213,12 +213,48 @@ def test_speech_in_a_room_is_like_speech_and_noise_is_not(scene: bss.Scene) -> N
     for track in scene.images[:, 0] + hiss((2, scene.mixture.shape[1]), 1e-3):
         assert speech.distance(track) < neural.SPEECH
         assert speech.distance(track * 1e-3) == pytest.approx(speech.distance(track), rel=0.02)
-        assert likeness.pitch(track) > neural.PITCHED, "a voice"
+        assert likeness.voiced(track * 1e-3) == pytest.approx(likeness.voiced(track), abs=0.02)
+        assert likeness.syllables(track) > neural.SYLLABLES
+    assert max(likeness.voiced(track) for track in scene.images[:, 0]) > neural.VOICED, "one voice is enough"
     noise = hiss((5 * RATE,), 0.1)
     assert speech.distance(noise) > 1.5
-    assert likeness.pitch(noise) < neural.PITCHED
+    assert likeness.voiced(noise) < 0.1
     silence = np.zeros(RATE, np.float32)
-    assert np.isfinite([speech.distance(silence), likeness.pitch(silence)]).all()
+    assert np.isfinite([speech.distance(silence), likeness.voiced(silence), likeness.syllables(silence)]).all()
+
+
+def bursts(rng: np.random.Generator, pitched: bool) -> np.ndarray:
+    """(10 s,) of a sound as short as a bark or a sneeze, every half second; its period is never the same for long."""
+    y = 1e-4 * rng.normal(size=10 * RATE)
+    t = np.arange(RATE // 5) / RATE
+    for start in range(0, 19 * RATE // 2, RATE // 2):
+        tones = sum(np.sin(2 * np.pi * k * np.cumsum(rng.uniform(120, 390, 16).repeat(200)) / RATE) / k for k in range(1, 20))
+        y[start : start + len(t)] += np.exp(-12 * t) * (tones if pitched else rng.normal(size=len(t)))
+    return y.astype(np.float32)
+
+
+@pytest.mark.parametrize("pitched", [False, True])
+def test_barks_and_sneezes_are_no_voices(pitched: bool) -> None:
+    tracks = np.stack([bursts(np.random.default_rng(seed), pitched) for seed in range(3)])
+    assert max(likeness.voiced(track) for track in tracks) < neural.VOICED
+    assert min(likeness.syllables(track) for track in tracks) > neural.SYLLABLES, "they are as fast as syllables"
+    assert not neural.look(tracks, RATE, tracks, reference=0).applied
+
+
+def test_a_saw_has_no_syllables() -> None:
+    t = np.arange(10 * RATE) / RATE
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.1 * np.sin(2 * np.pi * 0.4 * t))) / RATE
+    saw = (1 + 0.3 * np.sin(2 * np.pi * 0.4 * t)) * sum(np.sin(k * phase) / k for k in range(1, 30))
+    assert likeness.voiced(saw) > neural.VOICED, "an engine has a pitch that glides"
+    assert likeness.syllables(saw) < neural.SYLLABLES
+    assert not any(neural._evidence(neural.model(), saw[None])["speech"])
+
+
+@pytest.mark.parametrize("n", [1, 300, 2000])
+def test_likeness_of_next_to_nothing_is_a_number(n: int) -> None:
+    track = hiss((n,), 0.1)
+    assert 0 <= likeness.voiced(track) <= 1
+    assert 0 <= likeness.syllables(track) <= 1
 
 
 def test_a_fitted_likeness_is_near_one_on_what_it_was_fitted_to() -> None:
