@@ -24,8 +24,8 @@ from bss.signals.resample import resample
 from bss.signals.stft import Stft
 
 KIND = "source-model"
-# Distance from speech (`likeness`) of the track that is most like it. In 100 rooms with unseen talkers it was at most 1.08; music,
-# rain, helicopters and animals stay above 1.3, but sneezes come to 0.7. Voices of espeak-ng are at 0.8 to 1.4.
+# Distance from speech (`likeness`) of the track that is most like it. In 100 rooms with unseen talkers it was at most 1.08;
+# chords, rain, helicopters and roosters stay above 1.3, but sneezes come to 0.7. Voices of espeak-ng are at 0.8 to 1.4.
 SPEECH = 1.2
 # Share of frames in which such a track is voiced (`likeness.voiced`): 0.45 or more for its best track in 98 of 100 rooms with 2
 # or 3 unseen talkers; 0.34 or less in 126 rooms with noises wherever one of them was as near to speech. Noise less than 15 dB
