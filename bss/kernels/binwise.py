@@ -17,7 +17,7 @@ CORE = 1e-3
 
 @numba.njit(**INNER_FAST)
 def laplace_weights(Y, f, b, here, phi):  # type: ignore[no-untyped-def]
-    """phi[b, n, t] = 1 / max(|y_n|, CORE); returns the sum of the contrast over the frames that are not padding."""
+    """phi[b, n, t] = 1 / max(|y_n|, CORE), and the sum of the contrast, of the frames `here` that are not padding."""
     total = 0.0
     core = Y.dtype.type(CORE)
     one = Y.dtype.type(1)
@@ -28,8 +28,6 @@ def laplace_weights(Y, f, b, here, phi):  # type: ignore[no-untyped-def]
             r = max(np.sqrt(square), core)
             phi[b, n, t] = one / r
             part += square / r + r
-        for t in range(here, phi.shape[2]):
-            phi[b, n, t] = 0
         total += part
     return total
 
@@ -48,7 +46,7 @@ def binwise_sweep_together(first, step, group, Y, W, frames, share, change, loss
     """`binwise_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
     bins, blocks, m, _, size = Y.shape
     chunks = loss.shape[0]
-    P, S, phi = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.empty((blocks, m, size), Y.dtype)
+    P, S, phi = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.zeros((blocks, m, size), Y.dtype)
     G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
     many = lanes(group, m)
     for c in range(first, chunks, step):
@@ -72,7 +70,7 @@ def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change
     bins, blocks, m, _, size = Y.shape
     chunks = loss.shape[0]
     P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
-    phi = np.empty((blocks, n_sources, size), Y.dtype)
+    phi = np.zeros((blocks, n_sources, size), Y.dtype)  # padding stays zero
     G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
     A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     loads = np.empty(n_sources)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.lowrank import SILENCE, log_sum
+from bss.kernels.logs import log_sum
+from bss.kernels.lowrank import SILENCE
 from bss.kernels.moves import move
 from bss.kernels.small import FAST, INNER_FAST
 from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair

@@ -13,7 +13,7 @@ import numpy as np
 
 from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
-from bss.kernels.lowrank import log_sum
+from bss.kernels.logs import log_sum
 from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
 from bss.kernels.sweep import products, unpack, weigh
 

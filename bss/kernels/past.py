@@ -144,15 +144,15 @@ def lowrank_past_sweep(first, step, X, Y, W, C, G, B, H, H_mean, frames, small, 
     Z = np.empty((m, 2, delay + rows // m - 1 + blocks * size), Y.dtype)
     V, work, w = np.empty((m, rows), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     P, sums = np.empty((m * m, size), Y.dtype), np.empty((m * m, 1))
-    phi, R = np.ones((blocks, m, size), Y.dtype), np.empty(size, Y.dtype)
+    phi, R, total = np.ones((blocks, m, size), Y.dtype), np.empty(size, Y.dtype), np.ones(3)
+    for b in range(blocks):
+        for n in range(m):
+            end_with_zeros(phi[b, n], frames - b * size)
     for c in range(first, chunks, step):
         change[c] = 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for n in range(n_sources):
-                lowrank.weights(Y, B, H, H_mean, f, n, frames, small, R, phi)
-            for b in range(blocks):
-                for n in range(m):
-                    end_with_zeros(phi[b, n], frames - b * size)
+                lowrank.weights(Y, B, H, H_mean, f, n, frames, small, R, phi, total)
             change[c] += past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w)
 
 
