@@ -11,18 +11,20 @@ import pytest
 from signals_for_tests import RATE, complex_normal, convolutive, images, interference_db, room, voices
 
 import bss
+from bss.errors import UsageError
 from bss.kernels import cpu
 from bss.solvers import updates
 from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical, floored
 from bss.solvers.mm import background, first_demixing, majorise_minimise
+from bss.solvers.nmf import fit_nmf
 
 COMPLEX = [np.complex64, np.complex128]
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (3, 1), (4, 2)]
 METHODS: dict[str, tuple[Callable[..., bss.Separation], dict[str, Any]]] = {
     "laplace": (bss.auxiva, {"contrast": "laplace"}),
     "gauss": (bss.auxiva, {"contrast": "gauss"}),
-    "nmf": (bss.ilrma, {}),
-    "student-t-nmf": (bss.ilrma, {"dof": 30.0}),
+    "nmf": (bss.ilrma, {"start": "microphones"}),
+    "student-t-nmf": (bss.ilrma, {"dof": 30.0, "start": "microphones"}),
     "student-t": (bss.auxiva, {"contrast": "student-t"}),
     "generalised-gauss": (bss.auxiva, {"contrast": "generalised-gauss"}),
 }
@@ -226,7 +228,7 @@ def test_a_name_and_its_value_are_the_same() -> None:
             by_value = bss.auxiva(X, contrast=contrast, update=update, n_iter=5)
             assert by_name.sources.tobytes() == by_value.sources.tobytes()
     nmf = bss.auxiva(X, contrast=Nmf(2), n_iter=5, rng=3)
-    assert nmf.sources.tobytes() == bss.ilrma(X, n_components=2, n_iter=5, rng=3).sources.tobytes()
+    assert nmf.sources.tobytes() == bss.ilrma(X, n_components=2, n_iter=5, rng=3, start="microphones").sources.tobytes()
 
 
 def test_a_contrast_of_one_s_own_plugs_in() -> None:
@@ -263,6 +265,44 @@ def test_silent_frames_and_sources_have_weights_to_calculate_with() -> None:
         for weights in (contrast.weights(floored(r), 33), contrast.weights(floored(r[:2].astype(np.float32)), 33)):
             assert np.isfinite(weights).all()
             assert np.all(weights.max(1) <= 1e8 * weights.min(1))
+
+
+# ---- where ILRMA begins
+
+
+@every_update
+@pytest.mark.parametrize("dof", [None, 30.0])
+@pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
+def test_ilrma_goes_on_from_fdica(n_mics: int, n_sources: int, dof: float | None, update: str) -> None:
+    X, A = convolutive(n_mics, n_sources, np.complex128)
+    result = bss.ilrma(X, n_sources=n_sources, dof=dof, update=update, n_iter=60, tol=0)
+    assert_consistent(result, X, n_sources)
+    assert result.n_iter == 40
+    assert np.diff(result.loss).max() <= 1e-9 * np.abs(result.loss).max()
+    assert interference_db(result.demixing @ A) < -24
+    first = bss.fdica(X, n_sources=n_sources, update=update, n_iter=20, tol=0, principal=True)
+    contrast = Nmf(2, *fit_nmf(first.sources, 2), dof=dof)
+    how = updates.by_name(update)
+    by_hand = majorise_minimise(X, contrast, how, n_sources=n_sources, n_iter=40, tol=0, start=first.demixing)
+    assert result.sources.tobytes() == by_hand.sources.tobytes()
+    assert not result.converged
+    assert bss.ilrma(X, n_sources=n_sources, dof=dof, update=update, n_iter=60, tol=1e-2).converged
+    given = bss.ilrma(X, n_sources=n_sources, dof=dof, update=update, n_iter=60, tol=0, start=first.demixing)
+    assert given.n_iter == 60  # a demixing is where it begins, with an NMF at random
+    assert given.loss[0] > result.loss[0]
+
+
+def test_a_single_iteration_is_ilrma_s_and_none_is_the_microphones() -> None:
+    X, _ = convolutive(2, 2, np.complex64)
+    one, none = bss.ilrma(X, n_iter=1), bss.ilrma(X, n_iter=1, start=None)
+    assert one.n_iter == none.n_iter == 1
+    assert one.sources.tobytes() == none.sources.tobytes() == bss.ilrma(X, n_iter=1, start="microphones").sources.tobytes()
+
+
+def test_a_start_that_is_not_known_is_named() -> None:
+    X, _ = convolutive(2, 2, np.complex64)
+    with pytest.raises(UsageError, match="start='fd-ica' is not known\nTry: did you mean 'fdica'"):
+        bss.ilrma(X, start="fd-ica")
 
 
 @pytest.mark.parametrize("n_components", [1, 4])

@@ -18,6 +18,16 @@ def floor(dtype: Any, level: Any = 1.0) -> Any:
     return 10.0 * np.finfo(dtype).eps * level
 
 
+def square_sum(X: np.ndarray) -> float:
+    """Sum of |x|^2 over an array of any shape, in float64; not finite where X is not, or where it overflows."""
+    from bss.kernels import samples, threads
+
+    flat = X.reshape(-1)
+    sums = np.zeros(threads.CHUNKS)
+    threads.run(samples.square_sums, flat.view(flat.real.dtype), sums)  # BLAS would, too, but its threads go on to spin
+    return float(sums.sum())
+
+
 def level(X: np.ndarray) -> float:
     """Root mean square of an array of any shape, summed in float64.
 
@@ -26,12 +36,7 @@ def level(X: np.ndarray) -> float:
     InputError
         The array holds only zeros.
     """
-    flat = X.reshape(-1)
-    total = 0.0
-    for start in range(0, flat.size, 1 << 14):  # in cache, and without BLAS, whose threads go on to spin for a while
-        block = flat[start : start + (1 << 14)]
-        block = block.view(block.real.dtype).astype(np.float64)
-        total += float(np.add.reduce(np.multiply(block, block, out=block)))
+    total = square_sum(X)
     if total <= 0.0:
         raise InputError("the recording is silent", "there is nothing to separate", "another recording, or `bss check`")
-    return float(np.sqrt(total / flat.size))
+    return float(np.sqrt(total / X.size))

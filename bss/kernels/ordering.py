@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.kernels.small import FAST, INNER, INNER_FAST
+from bss.kernels.small import FAST, INLINED, INNER, INNER_FAST
 
 TINY = np.float32(1e-20)
 ROUNDINGS = np.float32(1e-5)  # of a sum's power: what is left without one bin is nothing if it is less
@@ -75,13 +75,18 @@ def add(U, f, order, sign, window):  # type: ignore[no-untyped-def]
             window[0, i, t] += sign * U[f, j, t]
 
 
-@numba.njit(**INNER_FAST)
+@numba.njit(**INLINED)
 def slide(U, f, reach, order, window):  # type: ignore[no-untyped-def]
     """window: from the sum over the bins about f - 1 to that over the bins about f."""
     coming, going = f + reach, f - reach - 1
-    if coming < U.shape[0]:
+    if coming < U.shape[0] and going >= 0:
+        for i in range(U.shape[1]):
+            j, k = order[coming, i], order[going, i]
+            for t in range(U.shape[2]):
+                window[0, i, t] += U[coming, j, t] - U[going, k, t]
+    elif coming < U.shape[0]:
         add(U, coming, order, np.float32(1), window)
-    if going >= 0:
+    elif going >= 0:
         add(U, going, order, np.float32(-1), window)
 
 
@@ -93,27 +98,41 @@ def opened(U, reach, order, window):  # type: ignore[no-untyped-def]
         add(U, f, order, np.float32(1), window)
 
 
-@numba.njit(**INNER_FAST)
-def correlations(U, G, f, order, near, weight, scores):  # type: ignore[no-untyped-def]
-    """scores[i, j] += weight times the correlation of what is in place j of bin f with near[0, i] without bin f."""
+@numba.njit(**INLINED)
+def products_of(near, i, U, f, j, k):  # type: ignore[no-untyped-def]
+    """near[0, i] times U[f, j], U[f, k] and itself: a loop for each of them would take as long to start as to run."""
+    first, second, own = np.float32(0), np.float32(0), np.float32(0)
+    for t in range(U.shape[2]):
+        value = near[0, i, t]
+        first += value * U[f, j, t]
+        second += value * U[f, k, t]
+        own += value * value
+    return first, second, own
+
+
+@numba.njit(**INLINED)
+def correlations(U, G, f, order, near, weight, scores, along):  # type: ignore[no-untyped-def]
+    """scores[i, j] += weight times the correlation of what is in place j of bin f with near[0, i] without bin f.
+
+    along (N,) is room for the products of near[0, i] with each place.
+    """
     n = U.shape[1]
     length = TINY
     for i in range(n):
         length += G[f, i, i]
     own = np.sqrt(length / np.float32(n))
     for i in range(n):
-        here = order[f, i]
-        along = dot(near, 0, i, U, f, here)
-        total = dot(near, 0, i, near, 0, i)
-        rest = max(total - np.float32(2) * along + G[f, here, here], ROUNDINGS * total + TINY)
+        here, total = order[f, i], np.float32(0)
+        for j in range(0, n, 2):
+            k = min(j + 1, n - 1)
+            along[j], along[k], total = products_of(near, i, U, f, order[f, j], order[f, k])
+        rest = max(total - np.float32(2) * along[i] + G[f, here, here], ROUNDINGS * total + TINY)
         scale = weight / (own * np.sqrt(rest))
         for j in range(n):
-            there = order[f, j]
-            inner = along if j == i else dot(near, 0, i, U, f, there)
-            scores[i, j] += scale * (inner - G[f, here, there])
+            scores[i, j] += scale * (along[j] - G[f, here, order[f, j]])
 
 
-@numba.njit(**INNER)
+@numba.njit(**{**INLINED, "fastmath": False})
 def assign(scores, places, work):  # type: ignore[no-untyped-def]
     """places[i]: what is best put in place i, the sum of scores[i, places[i]] being largest; False where all stay."""
     n = scores.shape[0]
@@ -195,7 +214,7 @@ def ordering_pass(U, G, order, S, reach, whole_weight, phase_weight):  # type: i
     """Every bin put in the order that fits the bins up to `reach` away, all bins, and the phases; returns how many changed."""
     bins, n, frames = U.shape
     window, whole = np.empty((1, n, frames), np.float32), np.empty((1, n, frames), np.float32)
-    scores, work = np.empty((n, n)), np.empty((6, n + 1))
+    scores, work, along = np.empty((n, n)), np.empty((6, n + 1)), np.empty(n, np.float32)
     places, old = np.empty(n, np.int64), np.empty(n, np.int64)
     opened(U, bins, order, whole)
     opened(U, reach, order, window)
@@ -206,8 +225,8 @@ def ordering_pass(U, G, order, S, reach, whole_weight, phase_weight):  # type: i
             for j in range(n):
                 scores[i, j] = phase_weight * S[f, i, j] if S.shape[0] > 0 else 0.0
         if reach > 0:
-            correlations(U, G, f, order, window, 1.0, scores)
-        correlations(U, G, f, order, whole, whole_weight, scores)
+            correlations(U, G, f, order, window, 1.0, scores, along)
+        correlations(U, G, f, order, whole, whole_weight, scores, along)
         if assign(scores, places, work):
             reorder(U, f, order, places, old, window, whole)
             changed += 1
@@ -219,11 +238,11 @@ def coherence(U, G, order, reach):  # type: ignore[no-untyped-def]
     """Mean over bins of the correlation of each, summed over the sources, with the bins up to `reach` away."""
     bins, n, frames = U.shape
     window = np.empty((1, n, frames), np.float32)
-    scores = np.zeros((n, n))
+    scores, along = np.zeros((n, n)), np.empty(n, np.float32)
     opened(U, reach, order, window)
     for f in range(bins):
         slide(U, f, reach, order, window)
-        correlations(U, G, f, order, window, 1.0, scores)
+        correlations(U, G, f, order, window, 1.0, scores, along)
     total = 0.0
     for i in range(n):
         total += scores[i, i]

@@ -15,6 +15,19 @@ BLOCK = 1024
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
 
+@numba.njit(**{**FAST, "fastmath": {"reassoc", "contract"}})  # what is not finite is not finite in the sum
+def square_sums(first, step, flat, sums):  # type: ignore[no-untyped-def]
+    """sums[chunk] = the sum of the squares of that part of flat (n,)."""
+    n, chunks = flat.shape[0], sums.shape[0]
+    for c in range(first, chunks, step):
+        begin = c * n // chunks
+        part = flat[begin : (c + 1) * n // chunks]
+        total = 0.0
+        for t in range(part.shape[0]):
+            total += np.float64(part[t]) * np.float64(part[t])
+        sums[c] = total
+
+
 @numba.njit(**INNER_FAST)
 def tanh32(y, g):  # type: ignore[no-untyped-def]
     """g = tanh(y) in single precision, within 4e-7: y P(y^2) / Q(y^2), fitted on +-8 for the least largest error."""

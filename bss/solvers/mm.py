@@ -113,14 +113,20 @@ def first_demixing(kernels: ModuleType, start: np.ndarray | None, X: np.ndarray,
         if not np.isfinite(start).all() or not start.any():
             raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
         unit = (start / np.abs(start).max()).astype(X.dtype)
-        W[:, :N] = unit * (numbers.level(X) / numbers.level(kernels.demix(unit, X)))
+        powers = kernels.pooled_powers(X, unit / X.real.dtype.type(numbers.level(X)), np.ones((F, N)), X.shape[2])
+        if not powers.any():
+            raise UsageError("start makes silence of the recording", hint="the demixing of a solve that went well")
+        W[:, :N] = unit / np.sqrt(powers.mean(dtype=np.float64))
     return W
 
 
 def background(C: np.ndarray, W: np.ndarray, N: int) -> None:
-    """Rows N.. of W (F, M, M) := [J, -I], uncorrelated with the sources: eq. 13 of Scheibler and Ono (2019). In place."""
+    """Rows N.. of W (F, M, M) := [J, -I], uncorrelated with the sources: eq. 13 of Scheibler and Ono (2019). In place.
+
+    Bins may be silent: nothing is uncorrelated there, J = 0, and the sources are the first microphones, lest W be singular.
+    """
+    W[~C.any((1, 2)), :N] = np.eye(N, W.shape[2])
     CW = C @ W[:, :N].conj().swapaxes(1, 2)  # (F, M, N)
-    # a pseudo-inverse, because bins may be silent: J = 0 there
     W[:, N:, :N] = CW[:, N:] @ np.linalg.pinv(CW[:, :N])
     W[:, N:, N:] = -np.eye(W.shape[1] - N)
 
@@ -139,7 +145,8 @@ def check_spectra(X: Any) -> np.ndarray:
             f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
         )  # fmt: skip
-    for m in range(M):
+    broken = not np.isfinite(numbers.square_sum(X))
+    for m in range(M if broken else 0):  # which it is, takes longer to tell
         if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
     silent = [m for m in range(M) if not X[:, m].any()]

@@ -70,7 +70,7 @@ def align(
     search.kernels.join(search.features, joined)
     joined = search.improve(joined, WHOLE, whole=1.0, n_passes=20)
     if candidates == 1 or phases is None:
-        return search.finish(search.improve(joined, SINGLE))
+        return search.improve(joined, SINGLE)
     found: list[Any] = [None] * 3
 
     def work(first: int, step: int) -> None:
@@ -169,6 +169,8 @@ class Search:
     def _edges(self, size: int, k: int) -> np.ndarray:
         """Where blocks of bins begin, and end; every second time they are shifted by half a block."""
         F = len(self.features)
+        if size == 1:
+            return np.arange(F + 1)
         return np.unique(np.concatenate([[0], np.arange(size // 2 if k % 2 else 0, F, size), [F]]))
 
     def _phase_fits(self, order: np.ndarray, edges: np.ndarray) -> np.ndarray:
