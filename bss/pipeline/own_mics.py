@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from bss.pipeline.rooms import progressing
 from bss.pipeline.separate import Solved
@@ -52,11 +51,15 @@ def separate_own(x: np.ndarray, rate: int, *, progress: Callable[[float], Any] |
 
 def _order(spread: np.ndarray) -> np.ndarray:
     """(F, M): the source of spread (F, M, N) that belongs to each microphone, by the largest product of powers in every bin."""
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second, which few need
+
     return np.stack([linear_sum_assignment(-np.log(s + TINY))[1] for s in spread.astype(np.float64)])
 
 
 def _alike(activity: np.ndarray) -> float:
     """Share of sources and bins of activity (F, N, T) that correlate best with the other bins of the same source."""
+    from scipy.optimize import linear_sum_assignment
+
     v = activity - activity.mean(2, keepdims=True)
     length = np.linalg.norm(v, axis=2, keepdims=True)
     v /= np.where(length > 0, length, 1)
