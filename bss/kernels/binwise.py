@@ -9,7 +9,8 @@ from bss.kernels import threads
 from bss.kernels.frames import Frames
 from bss.kernels.lanes import gather, lanes, scatter, steer_lanes
 from bss.kernels.small import FAST, INLINED, INNER_FAST
-from bss.kernels.sweep import all_outputs, covariance_sums, one_move, outputs_of_all, sums_of_all
+from bss.kernels.sweep import all_outputs, covariance_sums, one_move, outputs_of_all
+from bss.kernels.weighing import sums_of_all
 
 # |y| below which the contrast is quadratic, smooth at zero. The solution has E|y| = 1, whatever the level of a bin.
 CORE = 1e-3

@@ -12,7 +12,8 @@ from bss.kernels.logs import log_sum
 from bss.kernels.lowrank import SILENCE
 from bss.kernels.moves import move
 from bss.kernels.small import FAST, INNER_FAST
-from bss.kernels.sweep import outputs, outputs_pair, products, unpack, weigh, weigh_pair
+from bss.kernels.sweep import outputs, outputs_pair
+from bss.kernels.weighing import products, unpack, weigh, weigh_pair
 
 
 @numba.njit(**INNER_FAST)

@@ -14,7 +14,7 @@ from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
 from bss.kernels.mixture import coefficients, quadratic, unit_trace
 from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
-from bss.kernels.sweep import unpack, weigh
+from bss.kernels.weighing import unpack, weigh
 
 FLOOR = 1e-12  # least power of a talker: 120 dB under the recording
 
@@ -94,7 +94,7 @@ def whitened(Y, f, b, S, z):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def surplus(S, z, E):  # type: ignore[no-untyped-def]
-    """Rows of z z^H - S in the order of `sweep.products`: by how much more there is than the model expects."""
+    """Rows of z z^H - S in the order of `weighing.products`: by how much more there is than the model expects."""
     m, frames = S.shape[0], S.shape[3]
     row = 0
     for i in range(m):

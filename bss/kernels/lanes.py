@@ -1,7 +1,7 @@
 """Compiled ISS of many frequency bins at once: the same small algebra for each, so that every step is a loop over bins.
 
 Alone, the covariances of a bin are too small for vectors, and steering takes longer than reading the outputs of ten seconds.
-V (N, rows, bins) are the sums that `sweep.unpack` reads, A (M, M, 2, bins) becomes the moves, planes of double precision.
+V (N, rows, bins) are the sums that `weighing.unpack` reads, A (M, M, 2, bins) becomes the moves, planes of double precision.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def rows_of(m):  # type: ignore[no-untyped-def]
 
 @numba.njit(**ALLOCATES)
 def lanes(group, m):  # type: ignore[no-untyped-def]
-    """Room for a group of bins: V, A, rows, loads, v, z, sums, det."""
+    """Room for a group of bins: V, A, rows, loads, v, z, sums, det, and for a column of W."""
     return (
         np.empty((m, m * m, group)), np.empty((m, m, 2, group)), rows_of(m), np.empty((m, group)),
-        np.empty((m, 2, group)), np.empty((2, group)), np.empty((4, group)), np.empty(group),
+        np.empty((m, 2, group)), np.empty((2, group)), np.empty((4, group)), np.empty(group), np.empty(m, np.complex128),
     )  # fmt: skip
 
 
@@ -59,19 +59,20 @@ def gather(G, scale, lane, many):  # type: ignore[no-untyped-def]
 @numba.njit(**LANES)
 def scatter(many, lane, move, W, f):  # type: ignore[no-untyped-def]
     """The move of one bin out of its lane, and W[f] := move W[f]."""
-    A, m = many[1], move.shape[0]
+    A, column = many[1], many[8]
+    m = move.shape[0]
     for i in range(m):
         for j in range(m):
             move[i, j] = complex(A[i, j, 0, lane], A[i, j, 1, lane])
     for j in range(m):
         for i in range(m):
-            A[i, 0, 0, lane], A[i, 0, 1, lane] = 0.0, 0.0
-            for q in range(m):
-                z = move[i, q] * W[f, q, j]
-                A[i, 0, 0, lane] += z.real
-                A[i, 0, 1, lane] += z.imag
+            column[i] = W[f, i, j]
         for i in range(m):
-            W[f, i, j] = complex(A[i, 0, 0, lane], A[i, 0, 1, lane])
+            re, im = 0.0, 0.0
+            for q in range(m):
+                re += move[i, q].real * column[q].real - move[i, q].imag * column[q].imag
+                im += move[i, q].real * column[q].imag + move[i, q].imag * column[q].real
+            W[f, i, j] = complex(re, im)
 
 
 @numba.njit(**LANES)
@@ -134,7 +135,7 @@ def part_along(V, n, k, rows, A, count, z, sums):  # type: ignore[no-untyped-def
 def steer_lanes(many, share, count):  # type: ignore[no-untyped-def]
     """`rows.steer` of `count` bins, loaded first; returns the sum over bins of log |det A|^2. A bin with nothing in it, or with
     a move that could not be undone, gets the identity, as in `moves.move`."""
-    V, A, rows, loads, v, z, sums, det = many
+    V, A, rows, loads, v, z, sums, det, _ = many
     n_sources, m = V.shape[0], rows.shape[0]
     load_lanes(V, rows, share, count, loads)
     for i in range(m):

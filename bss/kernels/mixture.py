@@ -15,7 +15,7 @@ from bss.kernels import threads
 from bss.kernels.frames import Frames, aligned
 from bss.kernels.logs import log_sum
 from bss.kernels.small import FAST, INNER, INNER_FAST, scaled
-from bss.kernels.sweep import products, unpack, weigh
+from bss.kernels.weighing import products, unpack, weigh
 
 HEARD = 1e-24  # power of a frame in a bin, relative to the recording: what is less has no direction
 
@@ -44,7 +44,7 @@ def invert(A):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER)
 def coefficients(A, c):  # type: ignore[no-untyped-def]
-    """c[r] with which the rows of `sweep.products` add up to x^H A x, A Hermitian."""
+    """c[r] with which the rows of `weighing.products` add up to x^H A x, A Hermitian."""
     m = A.shape[0]
     row = 0
     for i in range(m):
@@ -69,7 +69,7 @@ def quadratic(P, c, q):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def trace(P, m, power):  # type: ignore[no-untyped-def]
-    """power[t] = |x|^2, from the rows of `sweep.products`."""
+    """power[t] = |x|^2, from the rows of `weighing.products`."""
     frames = P.shape[1]
     row = 0
     for t in range(frames):
@@ -120,7 +120,7 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # typ
 
 @numba.njit(**INNER_FAST)
 def blurred(P, m, blur, power):  # type: ignore[no-untyped-def]
-    """power[t] = |x|^2, and x x^H + blur |x|^2 / M I in place of x x^H in the rows of `sweep.products`."""
+    """power[t] = |x|^2, and x x^H + blur |x|^2 / M I in place of x x^H in the rows of `weighing.products`."""
     trace(P, m, power)
     share = P.dtype.type(blur / m)
     row = 0

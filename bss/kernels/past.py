@@ -13,7 +13,8 @@ from bss.kernels import lowrank, threads
 from bss.kernels.frames import Frames, LowRank, aligned
 from bss.kernels.prediction import shifted, to_planes
 from bss.kernels.small import INNER, INNER_FAST, JIT, background_log_det, solve
-from bss.kernels.sweep import add_power, products, unpack
+from bss.kernels.sweep import add_power
+from bss.kernels.weighing import products, unpack
 
 QUIET = 1e-24  # power beside a recording of level one: nothing is predicted from less, whose square single precision loses
 

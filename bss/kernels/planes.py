@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from bss.kernels.small import FAST, INNER_FAST
-from bss.kernels.sweep import products, unpack
+from bss.kernels.weighing import products, unpack
 
 
 @numba.njit(**INNER_FAST)
