@@ -81,10 +81,10 @@ def trace(P, m, power):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # type: ignore[no-untyped-def]
+def posteriors(P, m, c, scale, weights, b, Q, power, best, total, ratios, gamma):  # type: ignore[no-untyped-def]
     """gamma[0, k, t], 0 for frames without a direction; Q[k, t] = x^H B_k^-1 x; returns the sum of the log-likelihoods.
 
-    power, best and total are overwritten.
+    power, best, total and ratios are overwritten.
     """
     classes, frames = Q.shape
     real = P.dtype.type
@@ -101,11 +101,13 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma):  # typ
     for k in range(classes):
         for t in range(frames):
             ratio = gamma[0, k, t] / best[t]
-            value = weights[b, k, t]
-            for _ in range(m):
-                value *= ratio
-            gamma[0, k, t] = value
-            total[t] += value
+            gamma[0, k, t] = weights[b, k, t] * ratio
+            ratios[t] = ratio
+        for _ in range(m - 1):  # outside of the loop over frames, which would not be vectorised about another
+            for t in range(frames):
+                gamma[0, k, t] *= ratios[t]
+        for t in range(frames):
+            total[t] += gamma[0, k, t]
     for t in range(frames):
         heard = power[t] > tiny and total[t] > 0
         best[t] = best[t] * power[t] if heard else real(1)
@@ -157,7 +159,8 @@ def angular_sweep(first, step, Y, B, weights, blur, learn, masks, share, loss): 
     classes, chunks = B.shape[1], share.shape[0]
     P, Q = np.empty((m * m, size), Y.dtype), np.empty((classes, size), Y.dtype)
     gamma = np.empty((1, classes, size), Y.dtype)
-    power, best, total = np.empty(size, Y.dtype), np.empty(size, Y.dtype), np.empty(size, Y.dtype)
+    power, best = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
+    total, ratios = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
     c, scale = np.empty((classes, m * m), Y.dtype), np.empty(classes, Y.dtype)
     inverse = np.empty((m, m), np.complex128)
     G, V = np.empty((m * m, classes)), np.empty((classes, m, m), np.complex128)
@@ -176,7 +179,7 @@ def angular_sweep(first, step, Y, B, weights, blur, learn, masks, share, loss): 
             for b in range(blocks):
                 products(Y, f, b, P)
                 blurred(P, m, blur, power)
-                loss[chunk] -= posteriors(P, m, c, scale, weights, b, Q, power, best, total, gamma)
+                loss[chunk] -= posteriors(P, m, c, scale, weights, b, Q, power, best, total, ratios, gamma)
                 for k in range(classes):
                     for t in range(size):
                         share[chunk, b, k, t] += gamma[0, k, t]

@@ -12,6 +12,7 @@ import numpy as np
 from bss.kernels.small import FAST, INNER_FAST
 
 BLOCK = 1024
+ROWS = 4  # of a block, that are read together
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
 
@@ -128,6 +129,46 @@ def nonlinear(kind, y, g, q, need_value):  # type: ignore[no-untyped-def]
     return slope, value
 
 
+@numba.njit(**INNER_FAST)
+def weighted(W, i, z, y):  # type: ignore[no-untyped-def]
+    """y = sum_j W[i, j] z[j], ROWS of them at a time: a load and a store of y for each would take longer than the arithmetic."""
+    zero, m = y.dtype.type(0), z.shape[0]
+    for j in range(0, m, ROWS):
+        k, p, q = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
+        a, b = W[i, j], W[i, k] if k > j else zero
+        c, d = W[i, p] if p > k else zero, W[i, q] if q > p else zero
+        if j == 0 and m == 2:
+            for t in range(BLOCK):
+                y[t] = a * z[0, t] + b * z[1, t]
+        elif j == 0:
+            for t in range(BLOCK):
+                y[t] = a * z[j, t] + b * z[k, t] + c * z[p, t] + d * z[q, t]
+        else:
+            for t in range(BLOCK):
+                y[t] += a * z[j, t] + b * z[k, t] + c * z[p, t] + d * z[q, t]
+
+
+@numba.njit(**INNER_FAST)
+def add_products(g, z, j, sums):  # type: ignore[no-untyped-def]
+    """sums[j] += g . z[j], and the next, ROWS of them while there are."""
+    zero, m = z.dtype.type(0), z.shape[0]
+    k, p, q = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
+    a, b, c, d = zero, zero, zero, zero
+    for t in range(BLOCK):
+        value = g[t]
+        a += value * z[j, t]
+        b += value * z[k, t]
+        c += value * z[p, t]
+        d += value * z[q, t]
+    sums[j] += a
+    if k > j:
+        sums[k] += b
+    if p > k:
+        sums[p] += c
+    if q > p:
+        sums[q] += d
+
+
 @numba.njit(**FAST)
 def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, value):  # type: ignore[no-untyped-def]
     """Of y = W (x - mean), over every `stride`-th block: cross[chunk] = sum g(y) (x - mean)^T, slope = sum g', value = sum G.
@@ -139,7 +180,6 @@ def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, va
     blocks = (n + BLOCK - 1) // BLOCK
     z, y = np.empty((m, BLOCK), x.dtype), np.empty(BLOCK, x.dtype)
     g, q = np.empty(BLOCK, x.dtype), np.empty(BLOCK, x.dtype)
-    real = x.dtype.type
     for c in range(first, chunks, step):
         cross[c] = 0.0
         slope[c] = 0.0
@@ -148,21 +188,12 @@ def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, va
         for b in range(begin, (c + 1) * blocks // chunks, stride):
             centred(x, mean, b, z)
             for i in range(n_sources):
-                w = W[i, 0]
-                for t in range(BLOCK):
-                    y[t] = w * z[0, t]
-                for j in range(1, m):
-                    w = W[i, j]
-                    for t in range(BLOCK):
-                        y[t] += w * z[j, t]
+                weighted(W, i, z, y)
                 s, v = nonlinear(kind, y, g, q, need_value)
                 slope[c, i] += s
                 value[c, i] += v
-                for j in range(m):
-                    total = real(0)
-                    for t in range(BLOCK):
-                        total += g[t] * z[j, t]
-                    cross[c, i, j] += total
+                for j in range(0, m, ROWS):
+                    add_products(g, z, j, cross[c, i])
 
 
 @numba.njit(**INNER_FAST)
@@ -196,8 +227,5 @@ def moment_sums(first, step, x, origin, total, second):  # type: ignore[no-untyp
                 for t in range(BLOCK):
                     a += z[i, t]
                 total[c, i] += a
-                for j in range(i, m):
-                    a = 0.0
-                    for t in range(BLOCK):
-                        a += z[i, t] * z[j, t]
-                    second[c, i, j] += a
+                for j in range(i, m, ROWS):
+                    add_products(z[i], z, j, second[c, i])
