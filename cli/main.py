@@ -25,8 +25,8 @@ COMMANDS = {
     "check": "Look at recordings before separating them; change nothing.",
     "voices": "Speak texts into files, as test voices.",
 }
-# Modules make a million objects that stay: looking for garbage among them whenever 700 are new (10 000 in later Pythons) takes
-# a twentieth of the time of a short command.
+# Modules make very many objects that stay: looking for garbage among them as often as Python does on its own takes a twentieth
+# of the time of a short command.
 GARBAGE = 200_000
 
 
