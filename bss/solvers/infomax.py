@@ -93,7 +93,7 @@ def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[n
     """
     objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
     found = USUAL_SCALES[0] * W
-    for stride in problem.strides()[-2:-1]:  # of a short recording there is no part
+    for stride in problem.strides(quarter=True)[-2:-1]:  # of a short recording there is no part
         found = _first_steps(problem, objective, found, known, steps, tol, stride)
     found, converged = _last_steps(problem, objective, found, known, steps, tol)
     found = found / np.sqrt(np.sum(found**2, axis=1))[:, None]
