@@ -145,7 +145,7 @@ def lowrank_past_sweep(first, step, X, Y, W, C, G, B, H, H_mean, frames, small, 
     Z = np.empty((m, 2, delay + rows // m - 1 + blocks * size), Y.dtype)
     V, work, w = np.empty((m, rows), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
     P, sums = np.empty((m * m, size), Y.dtype), np.empty((m * m, 1))
-    phi, R, total = np.ones((blocks, m, size), Y.dtype), np.empty(size, Y.dtype), np.ones(3)
+    phi, R, total = np.ones((blocks, m, size), Y.dtype), np.empty(size, Y.dtype), np.ones(3)  # no loss is asked for
     for b in range(blocks):
         for n in range(m):
             end_with_zeros(phi[b, n], frames - b * size)
