@@ -228,20 +228,37 @@ def test_planes_begin_on_a_cache_line() -> None:
             assert not a.any()
 
 
-@pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 548), (5000, 2, 2952, 120),
-                                                              (5000, 4, 1928, 120), (5000, 3, 2048, 0)])  # fmt: skip
+@pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 36), (5000, 2, 2560, 0),
+                                                              (5120, 4, 1280, 256), (99, 9, 99, 413)])  # fmt: skip
 def test_samples_that_a_stride_reads(n: int, stride: int, count: int, padding: int) -> None:
     assert cpu.samples_read(n, stride) == (count, padding)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (5, 6), (8, 8), (9, 9)])
+def test_a_pass_of_any_number_of_outputs_and_channels(shape: tuple[int, int], dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.laplace(size=(shape[1], 3000)).astype(dtype) + 3
+    W, mean = rng.normal(size=shape) / shape[1], np.full(shape[1], 3.0)
+    tolerance = 1e-9 if dtype == np.float64 else 2e-5
+    for name in cpu.NONLINEARITIES:
+        for got, want in zip(cpu.ica_pass(x, W, mean, name), reference.ica_pass(x, W, mean, name), strict=True):
+            np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    mean, covariance = cpu.moments(x)
+    np.testing.assert_allclose(mean, x.mean(1, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(covariance, np.cov(x.astype(float), bias=True).reshape(shape[1], -1), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("rest", [0, 50, 128, 300])
 @pytest.mark.parametrize("stride", [1, 2, 3, 7])
 @pytest.mark.parametrize("name", cpu.NONLINEARITIES)
-def test_a_pass_with_a_stride_is_a_pass_over_those_blocks(name: str, stride: int) -> None:
-    from bss.kernels.samples import BLOCK
+def test_a_pass_with_a_stride_is_a_pass_over_those_pieces(name: str, stride: int, rest: int) -> None:
+    from bss.kernels.samples import PIECE
 
-    x = np.random.default_rng(0).laplace(size=(2, 40 * BLOCK + 77))
+    x = np.random.default_rng(0).laplace(size=(2, 84 * PIECE + rest))
     W, mean = np.array([[1.0, 0.3], [-0.2, 0.8]]), np.array([0.1, -0.2])
-    part = np.concatenate([x[:, b * BLOCK : (b + 1) * BLOCK] for b in range(0, 41, stride)], axis=1)
+    part = np.concatenate([x[:, p * PIECE : (p + 1) * PIECE] for p in range(0, 87, stride)], axis=1)
+    assert cpu.samples_read(x.shape[1], stride)[0] == part.shape[1]
     for got, want in zip(cpu.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
 

@@ -93,7 +93,7 @@ def ica_pass(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One pass with y = W (x - mean): E[g(y) (x - mean)^T] (N, M), E[g'(y)] (N,) and, where asked for, E[G(y)] (N,).
 
-    With a stride, over every so many-th block of `samples.BLOCK` samples: a sample of the whole recording.
+    With a stride, over every so many-th piece of `samples.PIECE` samples: a sample of the whole recording.
     """
     kind, n = NONLINEARITIES[nonlinearity], x.shape[1]
     shape = (threads.CHUNKS, len(W))
@@ -127,8 +127,6 @@ def fourth_moments(x: np.ndarray, K: np.ndarray, mean: np.ndarray) -> np.ndarray
 
 def samples_read(n: int, stride: int) -> tuple[int, int]:
     """How many of n samples a pass with a stride reads, and how many zeros fill up its last block."""
-    blocks = -(-n // samples.BLOCK)
-    read = -(-blocks // stride)
-    last = (blocks - 1) % stride == 0
-    padding = blocks * samples.BLOCK - n if last else 0
-    return read * samples.BLOCK - padding, padding
+    whole, rest = divmod(n, samples.PIECE * stride) if stride > 1 else (0, n)
+    count = whole * samples.PIECE + (min(rest, samples.PIECE) if stride > 1 else rest)
+    return count, -(-n // (samples.BLOCK * stride)) * samples.BLOCK - count

@@ -111,7 +111,9 @@ def _first_steps(
         if better is None:
             break
         point = better
-        if np.abs(point.gradient).max() <= problem.enough(point.W, tol, stride):
+        enough = problem.enough(point.W, tol, stride)
+        # scales that are off by some part act on the rest to second order: they need not be settled as well
+        if _across(point) <= enough and np.abs(np.diag(point.gradient)).max() <= enough**0.5:
             break
     return point.W
 

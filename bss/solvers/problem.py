@@ -53,7 +53,7 @@ class Problem:
         return cross @ self.K.T, slope, values
 
     def strides(self, *, quarter: bool = False) -> list[int]:
-        """Ever larger samples of the recording to iterate on, every so many-th block of it; at last all of it, where asked for
+        """Ever larger samples of the recording to iterate on, every so many-th piece of it; at last all of it, where asked for
         after a quarter.
 
         A demixing is no better than what it is learned from allows, so there is no use in seeing every sample early on.
