@@ -3,7 +3,8 @@
     python benchmarks/cold_start.py [--quick]
 
 "First" is with an empty cache of compiled kernels in a folder of its own (NUMBA_CACHE_DIR); the caches of whoever runs this are
-left alone. Python's byte code and the file cache are warm, as they are after an install. A third run, with a cache that is empty
+left alone. Python's byte code and the file cache are warm, as they are after an install: PYTHONDONTWRITEBYTECODE is not passed
+on, with which Python would compile the package's own modules in every run. A third run, with a cache that is empty
 again, listens to the compiler, which makes it slower: its shares count, and not its seconds.
 """
 
@@ -101,7 +102,7 @@ def recording(folder: Path) -> Path:
 
 def seconds(command: list[str], cache: Path | None = None) -> tuple[float, bool]:
     """Wall-clock seconds of a whole process, and whether it said that it compiles."""
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     if cache is not None:
         environment["NUMBA_CACHE_DIR"] = str(cache)
     start = time.perf_counter()

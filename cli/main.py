@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -89,6 +90,7 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # or Python takes all of it apart before it ends: a sixth of the time of a short `bss unmix`
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to stop
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -160,5 +160,26 @@ def ica_pass(x: np.ndarray, W: np.ndarray, mean: np.ndarray, name: str) -> tuple
     return np.einsum("nt,mt->nm", g(y), d) / d.shape[1], dg(y).mean(1), G(y).mean(1)
 
 
+def mix_bands(x: np.ndarray, mix: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x (C, T, K) + relu(scale x + shift) mix, and its mean over time (C, K)."""
+    h = np.maximum(scale[:, None, None] * x + shift[:, None, None], 0)
+    groups, C = len(mix), len(x)
+    out = x + np.stack([h[c] @ mix[c * groups // C] for c in range(C)])
+    return out, out.mean(1)
+
+
+def mix_times(
+    x: np.ndarray, taps: np.ndarray, scale: np.ndarray, shift: np.ndarray, offset: np.ndarray, narrow: np.ndarray,
+    bias: np.ndarray, dilation: int,
+) -> np.ndarray:  # fmt: skip
+    """x (C, T, K) + narrow relu(taps (C, 3 C) of (scale x + shift) + offset (C, K)) + bias."""
+    C, T, K = x.shape
+    wide = np.zeros((C, T + 2 * dilation, K))
+    wide[:, dilation : dilation + T] = scale[:, None, None] * x + shift[:, None, None]
+    stacked = np.concatenate([wide[:, k * dilation : k * dilation + T] for k in range(3)])
+    h = np.maximum(np.einsum("ij,jtk->itk", taps, stacked) + offset[:, None], 0)
+    return np.asarray(x + np.einsum("ij,jtk->itk", narrow, h) + bias[:, None, None])
+
+
 def _complex(a: np.ndarray) -> np.ndarray:
     return a.astype(np.complex128)

@@ -263,6 +263,28 @@ def test_a_pass_with_a_stride_is_a_pass_over_those_pieces(name: str, stride: int
         np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
+@pytest.mark.parametrize("n_times", [1, 3, 4, 5, 9, 30])
+def test_blocks_of_the_network_are_their_twins(n_times: int) -> None:
+    from bss.kernels import patches
+
+    rng = np.random.default_rng(n_times)
+    C, K, groups = 6, 10, 3
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    x, mix, scale, shift, mean = draw(C, n_times, K), draw(groups, K, K), draw(C), draw(C), draw(C, K)
+    wanted, wanted_mean = reference.mix_bands(x.astype(float), mix, scale, shift)
+    patches.mix_bands(x, mix, scale, shift, mean)
+    np.testing.assert_allclose(x, wanted, atol=1e-4)
+    np.testing.assert_allclose(mean, wanted_mean, atol=1e-4)
+    for dilation in (1, 2, 3, 4, 8, 16):
+        x, taps, offset, narrow, bias = draw(C, n_times, K), draw(C, 3 * C), draw(C, K), draw(C, C), draw(C)
+        wanted = reference.mix_times(x.astype(float), taps, scale, shift, offset, narrow, bias, dilation)
+        patches.mix_times(x, taps, scale, shift, offset, narrow, bias, dilation)
+        np.testing.assert_allclose(x, wanted, atol=1e-3)
+
+
 @pytest.mark.parametrize("array", [[1.0, 2.0], (1,), "abc"])
 def test_arrays_without_kernels_are_refused(array: Any) -> None:
     with pytest.raises(Exception, match="cannot be used"):
