@@ -143,6 +143,16 @@ def fourth(M: int, n: int) -> Work:
     return Work(4.0 * M * n, n * (M + 2.0 * M**2 + M * (M + 1) / 2 + 2 * math.comb(M + 3, 4)))
 
 
+def mix_bands(tracks: int, C: int, T: int, K: int) -> Work:
+    """Of C x T x K numbers: scaled, cut off (3), times K x K matrices (2 K), and added to them and to their mean (2)."""
+    return Work(8.0 * tracks * C * T * K, tracks * C * T * K * (2.0 * K + 5))
+
+
+def mix_times(tracks: int, C: int, T: int, K: int) -> Work:
+    """Of C x T x K numbers: scaled (2), three taps (6 C), an offset and a cut (2), times a C x C matrix (2 C), and added (2)."""
+    return Work(8.0 * tracks * C * T * K, tracks * C * T * K * (8.0 * C + 6))
+
+
 def shares(todo: Work, seconds: float, bytes_per_second: float, operations_per_second: float) -> tuple[float, float]:
     """Of what the machine could have moved, and of what it could have calculated, in that time: 1 is at the limit."""
     rate = operations_per_second / 2 if todo.doubles else operations_per_second

@@ -19,8 +19,9 @@ from functools import lru_cache
 import numba
 import numpy as np
 import operations as work
+from threadpoolctl import threadpool_limits
 
-from bss.kernels import cpu, threads
+from bss.kernels import cpu, patches, threads
 from bss.kernels.frames import aligned
 
 LANES, STEPS = 8, 16
@@ -161,6 +162,29 @@ def instantaneous(M: int, n: int) -> Iterator[Case]:
     yield "JADE: fourth_sums", lambda: cpu.fourth_moments(x, W, mean), work.fourth(M, n)
 
 
+def network(C: int, T: int, K: int) -> Iterator[Case]:
+    """One block of the source model, on as many tracks side by side as there are threads."""
+    tracks = threads.count()
+    x, mean = np.ones((tracks, C, T, K), np.float32), np.empty((tracks, C, K), np.float32)
+    mix, taps, narrow = (np.zeros(shape, np.float32) for shape in ((8, K, K), (C, 3 * C), (C, C)))  # so that x stays as it is
+    ones, offset = np.ones(C, np.float32), np.zeros((C, K), np.float32)
+
+    def bands(first: int, step: int) -> None:
+        for k in range(first, tracks, step):
+            patches.mix_bands(x[k], mix, ones, ones, mean[k])
+
+    def times(first: int, step: int) -> None:
+        for k in range(first, tracks, step):
+            patches.mix_times(x[k], taps, ones, ones, offset, narrow, 0 * ones, 4)
+
+    def run(kernel: Callable[[int, int], None]) -> None:
+        with threadpool_limits(1, user_api="blas"):
+            threads.run(kernel)
+
+    yield "source model: mix_bands", lambda: run(bands), work.mix_bands(tracks, C, T, K)
+    yield "source model: mix_times", lambda: run(times), work.mix_times(tracks, C, T, K)
+
+
 def row(size: str, full: Case, tenth: Case | None, share: float, peak: float, seconds: float) -> Row:
     """One kernel, of which `tenth` has a share of the frames."""
     name, run, todo = full
@@ -177,7 +201,7 @@ def row(size: str, full: Case, tenth: Case | None, share: float, peak: float, se
 
 
 def table(a: argparse.Namespace, peak: float) -> Iterator[Row]:
-    """One row after the other: two and four microphones in a room, then four channels of a desk."""
+    """One row after the other: two and four microphones in a room, then four channels of a desk, then tracks."""
     seconds = 0.05 if a.quick else 0.5
     for M in (2,) if a.quick else (2, 4):
         for family, (F, hop) in ((convolutive, LONG), (late_echo, SHORT)):
@@ -192,6 +216,9 @@ def table(a: argparse.Namespace, peak: float) -> Iterator[Row]:
     for full in instantaneous(4, n):
         if a.only in full[0]:
             yield row(f"4 x {n / RATE:g} s", full, None, 0, peak, seconds)
+    for full in network(96, 314, 128):
+        if a.only in full[0]:
+            yield row(f"{threads.count()} tracks of 10 s", full, None, 0, peak, seconds)
 
 
 def main() -> None:
