@@ -21,30 +21,60 @@ from bss.kernels.weighing import sums_of_all, sums_of_two, unpack
 
 
 @numba.njit(**INNER_FAST)
+def row_of_outputs(Y, f, b, A, i, S):  # type: ignore[no-untyped-def]
+    """S[i, 0 or 1, t] = sum_j A[i, j] y_j for one block, four j at a time: sums that are stored in between take longer."""
+    m, real = Y.shape[2], Y.dtype.type
+    for j in range(0, m, 4):
+        k, p, q = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
+        ar, ai, br, bi = real(A[i, j].real), real(A[i, j].imag), real(A[i, k].real), real(A[i, k].imag)
+        cr, ci, dr, di = real(A[i, p].real), real(A[i, p].imag), real(A[i, q].real), real(A[i, q].imag)
+        if k == j:
+            br, bi = real(0), real(0)
+        if p == k:
+            cr, ci = real(0), real(0)
+        if q == p:
+            dr, di = real(0), real(0)
+        if j == 0:
+            for t in range(Y.shape[4]):
+                xr, xi, yr, yi = Y[f, b, j, 0, t], Y[f, b, j, 1, t], Y[f, b, k, 0, t], Y[f, b, k, 1, t]
+                ur, ui, vr, vi = Y[f, b, p, 0, t], Y[f, b, p, 1, t], Y[f, b, q, 0, t], Y[f, b, q, 1, t]
+                S[i, 0, t] = ar * xr - ai * xi + br * yr - bi * yi + cr * ur - ci * ui + dr * vr - di * vi
+                S[i, 1, t] = ar * xi + ai * xr + br * yi + bi * yr + cr * ui + ci * ur + dr * vi + di * vr
+        else:
+            for t in range(Y.shape[4]):
+                xr, xi, yr, yi = Y[f, b, j, 0, t], Y[f, b, j, 1, t], Y[f, b, k, 0, t], Y[f, b, k, 1, t]
+                ur, ui, vr, vi = Y[f, b, p, 0, t], Y[f, b, p, 1, t], Y[f, b, q, 0, t], Y[f, b, q, 1, t]
+                S[i, 0, t] += ar * xr - ai * xi + br * yr - bi * yi + cr * ur - ci * ui + dr * vr - di * vi
+                S[i, 1, t] += ar * xi + ai * xr + br * yi + bi * yr + cr * ui + ci * ur + dr * vi + di * vr
+
+
+@numba.njit(**INNER_FAST)
 def outputs(Y, f, b, A, S):  # type: ignore[no-untyped-def]
-    """S[i, 0 or 1, t] = sum_j A[i, j] y_j, then Y := S, for one block."""
-    m, frames = Y.shape[2], Y.shape[4]
-    real = Y.dtype.type
-    for i in range(m):
-        ar, ai = real(A[i, 0].real), real(A[i, 0].imag)
-        for t in range(frames):
-            S[i, 0, t] = ar * Y[f, b, 0, 0, t] - ai * Y[f, b, 0, 1, t]
-            S[i, 1, t] = ar * Y[f, b, 0, 1, t] + ai * Y[f, b, 0, 0, t]
-        j = 1
-        while j + 1 < m:
-            ar, ai, cr, ci = real(A[i, j].real), real(A[i, j].imag), real(A[i, j + 1].real), real(A[i, j + 1].imag)
-            for t in range(frames):
-                xr, xi, yr, yi = Y[f, b, j, 0, t], Y[f, b, j, 1, t], Y[f, b, j + 1, 0, t], Y[f, b, j + 1, 1, t]
-                S[i, 0, t] += ar * xr - ai * xi + cr * yr - ci * yi
-                S[i, 1, t] += ar * xi + ai * xr + cr * yi + ci * yr
-            j += 2
-        if j < m:
-            ar, ai = real(A[i, j].real), real(A[i, j].imag)
-            for t in range(frames):
-                S[i, 0, t] += ar * Y[f, b, j, 0, t] - ai * Y[f, b, j, 1, t]
-                S[i, 1, t] += ar * Y[f, b, j, 1, t] + ai * Y[f, b, j, 0, t]
-    for i in range(m):
-        for t in range(frames):
+    """Y := A Y for one block, by way of S."""
+    for i in range(Y.shape[2]):
+        row_of_outputs(Y, f, b, A, i, S)
+    put_back(Y, f, b, S, 0)
+
+
+@numba.njit(**INNER_FAST)
+def outputs_and_power(Y, f, b, A, S, power, c):  # type: ignore[no-untyped-def]
+    """`outputs`, and power[c, b, n, t] += |y_n|^2 of the first rows."""
+    n_sources = power.shape[2]
+    for i in range(Y.shape[2]):
+        row_of_outputs(Y, f, b, A, i, S)
+    for n in range(n_sources):
+        for t in range(Y.shape[4]):
+            re, im = S[n, 0, t], S[n, 1, t]
+            Y[f, b, n, 0, t], Y[f, b, n, 1, t] = re, im
+            power[c, b, n, t] += re * re + im * im
+    put_back(Y, f, b, S, n_sources)
+
+
+@numba.njit(**INNER_FAST)
+def put_back(Y, f, b, S, first):  # type: ignore[no-untyped-def]
+    """Rows `first` and behind of Y := S."""
+    for i in range(first, Y.shape[2]):
+        for t in range(Y.shape[4]):
             Y[f, b, i, 0, t] = S[i, 0, t]
             Y[f, b, i, 1, t] = S[i, 1, t]
 
@@ -159,9 +189,8 @@ def frame_sweep_together(first, step, group, Y, W, phi, frames, share, power, ch
             change[c] += steer_lanes(many, share, count)
             for f in range(begin, begin + count):
                 scatter(many, f - begin, A, W, f)
-                outputs_of_all(Y, f, A, S)
                 for b in range(blocks):
-                    add_power(Y, f, b, power, c)
+                    outputs_and_power(Y, f, b, A, S, power, c)
 
 
 @numba.njit(**FAST)
