@@ -43,13 +43,13 @@ def bin_weights(Y, f, frames, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def binwise_sweep_together(first, step, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
+def binwise_sweep_together(first, step, size, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
     """`binwise_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
-    bins, blocks, m, _, size = Y.shape
+    bins, blocks, m, _, width = Y.shape
     chunks = loss.shape[0]
-    P, S, phi = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.zeros((blocks, m, size), Y.dtype)
+    P, S, phi = np.empty((m * m, width), Y.dtype), np.empty((m, 2, width), Y.dtype), np.zeros((blocks, m, width), Y.dtype)
     G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
-    many = lanes(group, m)
+    many = lanes(size)
     for c in range(first, chunks, step):
         change[c], loss[c] = 0.0, 0.0
         end = (c + 1) * bins // chunks
@@ -58,10 +58,10 @@ def binwise_sweep_together(first, step, group, Y, W, frames, share, change, loss
             for f in range(begin, begin + count):
                 loss[c] += bin_weights(Y, f, frames, phi)
                 sums_of_all(Y, f, phi, P, G)
-                gather(G, 1.0 / frames, f - begin, many)
-            change[c] += steer_lanes(many, share, count)
+                gather(G, 1.0 / frames, f - begin, many[0])
+            change[c] += steer_lanes(size, many, share, count)
             for f in range(begin, begin + count):
-                scatter(many, f - begin, A, W, f)
+                scatter(size, many, f - begin, A, W, f)
                 outputs_of_all(Y, f, A, S)
 
 
@@ -96,7 +96,7 @@ class Binwise:
         f = self.frames
         group = f.together(update)
         if group > 1:
-            threads.run(binwise_sweep_together, group, f.Y, f.W, f.n_frames, f.share, f.change, self.loss)
+            threads.run(binwise_sweep_together, f.outputs, group, f.Y, f.W, f.n_frames, f.share, f.change, self.loss)
         else:
             how = (f.n_sources, f.n_frames, f.share, f.kind(update))
             threads.run(binwise_sweep, f.Y, f.W, f.C, *how, f.change, self.loss)

@@ -65,6 +65,12 @@ class Frames:
             threads.run(planes.fill, threads.CHUNKS, part, W[f], self.Y[f], self.C[f])
 
     @property
+    def outputs(self) -> tuple[int, ...]:
+        """M as a type: a tuple of so many zeros, for which a kernel compiles code of its own."""
+        m: int = self.Y.shape[2]
+        return (0,) * m
+
+    @property
     def n_bins(self) -> int:
         """F."""
         return len(self.Y)
@@ -91,7 +97,7 @@ class Frames:
         blocked, group = self.to_blocks(phi), self.together(update)
         if group > 1:
             how = (blocked, self.n_frames, self.share, self._power, self.change)
-            threads.run(sweep.frame_sweep_together, group, self.Y, self.W, *how)
+            threads.run(sweep.frame_sweep_together, self.outputs, group, self.Y, self.W, *how)
         else:
             options = (blocked, self.n_frames, self.share, self.kind(update), self._power, self.change)
             threads.run(sweep.frame_sweep, self.Y, self.W, self.C, *options)

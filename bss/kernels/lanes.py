@@ -1,176 +1,167 @@
 """Compiled ISS of many frequency bins at once: the same small algebra for each, so that every step is a loop over bins.
 
 Alone, the covariances of a bin are too small for vectors, and steering takes longer than reading the outputs of ten seconds.
-V (N, rows, bins) are the sums that `weighing.unpack` reads, A (M, M, 2, bins) becomes the moves, planes of double precision.
+V (N, M, M, 2, LANES) are the weighted covariances, A (M, M, 2, LANES) becomes the moves: planes of double precision.
+
+What the compiler does not know costs more than the arithmetic here: it would have to make sure, before each short loop, that no
+two rows overlap. So the number of lanes is a constant, M is the length of a tuple, which is a type, and everything is inlined.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numba
 import numpy as np
 
 from bss.kernels.moves import SINGULAR
-from bss.kernels.small import ALLOCATES, INNER
+from bss.kernels.small import INNER
 
 # Contracting a product and a sum is harmless; what is tested for NaN and signs needs the rest as it is written.
-LANES = {**INNER, "fastmath": {"contract"}}
-LANE_BYTES = 1 << 18  # of outputs, which are read again after the algebra: they should stay in the second-level cache
-FEWEST, MOST = 8, 32
+ONE_LANE: dict[str, Any] = {**INNER, "fastmath": {"contract"}}
+IN_LANES: dict[str, Any] = {**ONE_LANE, "forceinline": True}
+LANES = 16
+LANE_BYTES = 1 << 19  # of outputs, which are read again after the algebra: they should stay in the second-level cache
+FEWEST = 8
 
 
 def together(Y: np.ndarray) -> int:
     """How many bins to take at once: as many as stay in cache until their outputs are made; 1 where those are too few."""
-    group = min(MOST, LANE_BYTES // max(1, Y[0].nbytes))
+    group = min(LANES, LANE_BYTES // max(1, Y[0].nbytes))
     return group if group >= FEWEST else 1
 
 
-@numba.njit(**ALLOCATES)
-def rows_of(m):  # type: ignore[no-untyped-def]
-    """(M, M) row of V that holds entry p, q: its diagonal, or its real part above it, with the imaginary part behind."""
-    rows = np.empty((m, m), np.int64)
-    row = 0
-    for i in range(m):
-        rows[i, i] = row
-        row += 1
-        for j in range(i + 1, m):
-            rows[i, j], rows[j, i] = row, row
-            row += 2
-    return rows
-
-
-@numba.njit(**ALLOCATES)
-def lanes(group, m):  # type: ignore[no-untyped-def]
-    """Room for a group of bins: V, A, rows, loads, v, z, sums, det, and for a column of W."""
+@numba.njit(**{**IN_LANES, "_nrt": True})
+def lanes(size):  # type: ignore[no-untyped-def]
+    """Room for a group of bins of len(size) outputs: V, A, loads (N, LANES), v (N, 2, LANES), sums (4, LANES), det (LANES,), and
+    for a column of W (M, 2)."""
+    m = len(size)
     return (
-        np.empty((m, m * m, group)), np.empty((m, m, 2, group)), rows_of(m), np.empty((m, group)),
-        np.empty((m, 2, group)), np.empty((2, group)), np.empty((4, group)), np.empty(group), np.empty(m, np.complex128),
+        np.zeros((m, m, m, 2, LANES)), np.empty((m, m, 2, LANES)), np.empty((m, LANES)),
+        np.empty((m, 2, LANES)), np.empty((4, LANES)), np.empty(LANES), np.empty((m, 2)),
     )  # fmt: skip
 
 
-@numba.njit(**LANES)
-def gather(G, scale, lane, many):  # type: ignore[no-untyped-def]
-    """The sums of one bin into its lane."""
-    V = many[0]
-    for n in range(G.shape[1]):
-        for r in range(G.shape[0]):
-            V[n, r, lane] = G[r, n] * scale
+@numba.njit(**ONE_LANE)
+def gather(G, scale, lane, V):  # type: ignore[no-untyped-def]
+    """The sums of one bin, as `weighing.unpack` reads them, into its lane."""
+    m = V.shape[1]
+    for n in range(m):
+        row = 0
+        for i in range(m):
+            V[n, i, i, 0, lane], V[n, i, i, 1, lane] = G[row, n] * scale, 0.0
+            row += 1
+            for j in range(i + 1, m):
+                re, im = G[row, n] * scale, G[row + 1, n] * scale
+                V[n, i, j, 0, lane], V[n, i, j, 1, lane] = re, im
+                V[n, j, i, 0, lane], V[n, j, i, 1, lane] = re, -im
+                row += 2
 
 
-@numba.njit(**LANES)
-def scatter(many, lane, move, W, f):  # type: ignore[no-untyped-def]
+@numba.njit(**IN_LANES)
+def scatter(size, many, lane, move, W, f):  # type: ignore[no-untyped-def]
     """The move of one bin out of its lane, and W[f] := move W[f]."""
-    A, column = many[1], many[8]
-    m = move.shape[0]
+    A, column = many[1], many[6]
+    m = len(size)
     for i in range(m):
         for j in range(m):
             move[i, j] = complex(A[i, j, 0, lane], A[i, j, 1, lane])
     for j in range(m):
         for i in range(m):
-            column[i] = W[f, i, j]
+            column[i, 0], column[i, 1] = W[f, i, j].real, W[f, i, j].imag
         for i in range(m):
             re, im = 0.0, 0.0
             for q in range(m):
-                re += move[i, q].real * column[q].real - move[i, q].imag * column[q].imag
-                im += move[i, q].real * column[q].imag + move[i, q].imag * column[q].real
+                a, b = A[i, q, 0, lane], A[i, q, 1, lane]
+                re += a * column[q, 0] - b * column[q, 1]
+                im += a * column[q, 1] + b * column[q, 0]
             W[f, i, j] = complex(re, im)
 
 
-@numba.njit(**LANES)
-def load_lanes(V, rows, share, count, loads):  # type: ignore[no-untyped-def]
-    """As `small.load`, for `count` bins; loads[n, lane]."""
-    m = rows.shape[0]
-    for n in range(V.shape[0]):
-        for t in range(count):
-            loads[n, t] = 0.0
-        for i in range(m):
-            r = rows[i, i]
-            for t in range(count):
-                loads[n, t] += V[n, r, t] * share / m
-        for i in range(m):
-            r = rows[i, i]
-            for t in range(count):
-                V[n, r, t] += loads[n, t]
+@numba.njit(**IN_LANES)
+def load_lanes(size, V, share, loads):  # type: ignore[no-untyped-def]
+    """As `small.load`; loads[n, lane]."""
+    m = len(size)
+    for n in range(m):
+        for t in range(LANES):
+            total = 0.0
+            for i in range(m):
+                total += V[n, i, i, 0, t]
+            loads[n, t] = total * share / m
+            for i in range(m):
+                V[n, i, i, 0, t] += total * share / m
 
 
-@numba.njit(**LANES)
-def product(V, n, p, rows, A, k, count, z):  # type: ignore[no-untyped-def]
-    """z[0 or 1, lane] = sum_q V_n[p, q] conj(A[k, q]), q up to k."""
-    for t in range(count):
-        z[0, t], z[1, t] = 0.0, 0.0
-    for q in range(k + 1):
-        r = rows[p, q]
-        if p == q:
-            for t in range(count):
-                z[0, t] += V[n, r, t] * A[k, q, 0, t]
-                z[1, t] -= V[n, r, t] * A[k, q, 1, t]
-        else:
-            sign = 1.0 if q > p else -1.0
-            for t in range(count):
-                re, im, ar, ai = V[n, r, t], sign * V[n, r + 1, t], A[k, q, 0, t], A[k, q, 1, t]
-                z[0, t] += re * ar + im * ai
-                z[1, t] += im * ar - re * ai
+@numba.njit(**IN_LANES)
+def part_along(size, V, A, n, k, sums):  # type: ignore[no-untyped-def]
+    """sums[0] = a_k V_n a_k^H and sums[1] + i sums[2] = a_n V_n a_k^H, of the rows as they are before step k.
+
+    Rows then end at column k, but for their own one.
+    """
+    m = len(size)
+    for step in range(k + 2 if n > k else k + 1):
+        p = step if step <= k else n
+        for t in range(LANES):
+            re, im = 0.0, 0.0
+            for q in range(m):
+                re += V[n, p, q, 0, t] * A[k, q, 0, t] + V[n, p, q, 1, t] * A[k, q, 1, t]
+                im += V[n, p, q, 1, t] * A[k, q, 0, t] - V[n, p, q, 0, t] * A[k, q, 1, t]
+            a, b, c, d = A[k, p, 0, t], A[k, p, 1, t], A[n, p, 0, t], A[n, p, 1, t]
+            if step == 0:
+                sums[0, t], sums[1, t], sums[2, t] = 0.0, 0.0, 0.0
+            sums[0, t] += a * re - b * im
+            sums[1, t] += c * re - d * im
+            sums[2, t] += c * im + d * re
 
 
-@numba.njit(**LANES)
-def part_along(V, n, k, rows, A, count, z, sums):  # type: ignore[no-untyped-def]
-    """sums[0] = a_k V_n a_k^H and sums[1] + i sums[2] = a_n V_n a_k^H, of the rows as they are before step k."""
-    for t in range(count):
-        sums[0, t], sums[1, t], sums[2, t] = 0.0, 0.0, 0.0
-    for p in range(k + 1):
-        product(V, n, p, rows, A, k, count, z)
-        for t in range(count):
-            sums[0, t] += A[k, p, 0, t] * z[0, t] - A[k, p, 1, t] * z[1, t]
-        if p < k and n != k:
-            for t in range(count):
-                sums[1, t] += A[n, p, 0, t] * z[0, t] - A[n, p, 1, t] * z[1, t]
-                sums[2, t] += A[n, p, 0, t] * z[1, t] + A[n, p, 1, t] * z[0, t]
-    if n > k:  # its own column, where it still is one
-        product(V, n, n, rows, A, k, count, z)
-        for t in range(count):
-            sums[1, t] += z[0, t]
-            sums[2, t] += z[1, t]
-
-
-@numba.njit(**LANES)
-def steer_lanes(many, share, count):  # type: ignore[no-untyped-def]
-    """`rows.steer` of `count` bins, loaded first; returns the sum over bins of log |det A|^2. A bin with nothing in it, or with
-    a move that could not be undone, gets the identity, as in `moves.move`."""
-    V, A, rows, loads, v, z, sums, det, _ = many
-    n_sources, m = V.shape[0], rows.shape[0]
-    load_lanes(V, rows, share, count, loads)
+@numba.njit(**IN_LANES)
+def steer_lanes(size, many, share, count):  # type: ignore[no-untyped-def]
+    """`rows.steer` of all lanes, loaded first; returns the sum over the first `count` of log |det A|^2. A bin with nothing in
+    it, or with a move that could not be undone, gets the identity, as in `moves.move`."""
+    V, A, loads, v, sums, det, _ = many
+    m = len(size)
+    load_lanes(size, V, share, loads)
     for i in range(m):
         for j in range(m):
-            for t in range(count):
+            for t in range(LANES):
                 A[i, j, 0, t], A[i, j, 1, t] = 1.0 if i == j else 0.0, 0.0
-    for t in range(count):
+    for t in range(LANES):
         det[t] = 1.0
     for k in range(m):
-        for t in range(count):
-            sums[3, t] = 0.0
-        for q in range(k + 1):
-            for t in range(count):
-                sums[3, t] += A[k, q, 0, t] * A[k, q, 0, t] + A[k, q, 1, t] * A[k, q, 1, t]
-        for n in range(n_sources):
-            part_along(V, n, k, rows, A, count, z, sums)
+        for t in range(LANES):
+            length = 0.0
+            for q in range(m):
+                length += A[k, q, 0, t] * A[k, q, 0, t] + A[k, q, 1, t] * A[k, q, 1, t]
+            sums[3, t] = 2.0 * length
+        for n in range(m):
+            part_along(size, V, A, n, k, sums)
             if n == k:
-                for t in range(count):
-                    sounds = sums[0, t] > 2.0 * loads[n, t] * sums[3, t]
-                    size = 1.0 / np.sqrt(sums[0, t] if sounds else 1.0)
-                    det[t] *= size
-                    v[n, 0, t], v[n, 1, t] = 1.0 - size, 0.0
+                for t in range(LANES):
+                    sounds = sums[0, t] > loads[n, t] * sums[3, t]
+                    v[n, 0, t] = 1.0 / np.sqrt(sums[0, t] if sounds else 1.0)
+                    det[t] *= v[n, 0, t]
             else:
-                for t in range(count):
-                    sounds = sums[0, t] > 2.0 * loads[n, t] * sums[3, t]
+                for t in range(LANES):
+                    sounds = sums[0, t] > loads[n, t] * sums[3, t]
                     inverse = (1.0 if sounds else 0.0) / (sums[0, t] if sounds else 1.0)
                     v[n, 0, t], v[n, 1, t] = sums[1, t] * inverse, sums[2, t] * inverse
-        for q in range(k + 1):
-            for t in range(count):
-                z[0, t], z[1, t] = A[k, q, 0, t], A[k, q, 1, t]
-            for n in range(n_sources):
-                for t in range(count):
-                    A[n, q, 0, t] -= v[n, 0, t] * z[0, t] - v[n, 1, t] * z[1, t]
-                    A[n, q, 1, t] -= v[n, 0, t] * z[1, t] + v[n, 1, t] * z[0, t]
+        take_out(size, A, v, k)
     return undo_singular(loads, count, A, det)
+
+
+@numba.njit(**IN_LANES)
+def take_out(size, A, v, k):  # type: ignore[no-untyped-def]
+    """Of row k of A, v[n] times out of every other row n; then row k times v[k]."""
+    for n in range(len(size)):
+        for q in range(0 if n == k else k + 1):
+            for t in range(LANES):
+                re, im, a, b = v[n, 0, t], v[n, 1, t], A[k, q, 0, t], A[k, q, 1, t]
+                A[n, q, 0, t] -= re * a - im * b
+                A[n, q, 1, t] -= re * b + im * a
+    for q in range(k + 1):
+        for t in range(LANES):
+            A[k, q, 0, t] *= v[k, 0, t]
+            A[k, q, 1, t] *= v[k, 0, t]
 
 
 @numba.njit(**INNER)

@@ -170,13 +170,13 @@ def _one_move(update, G, scale, V, C, A, W, f, share, loads, work, w):  # type: 
 
 
 @numba.njit(**FAST)
-def frame_sweep_together(first, step, group, Y, W, phi, frames, share, power, change):  # type: ignore[no-untyped-def]
+def frame_sweep_together(first, step, size, group, Y, W, phi, frames, share, power, change):  # type: ignore[no-untyped-def]
     """`frame_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
-    bins, blocks, m, _, size = Y.shape
+    bins, blocks, m, _, width = Y.shape
     chunks = power.shape[0]
-    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
+    P, S = np.empty((m * m, width), Y.dtype), np.empty((m, 2, width), Y.dtype)
     G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
-    many = lanes(group, m)
+    many = lanes(size)
     for c in range(first, chunks, step):
         power[c] = 0
         change[c] = 0.0
@@ -185,10 +185,10 @@ def frame_sweep_together(first, step, group, Y, W, phi, frames, share, power, ch
             count = min(group, end - begin)
             for f in range(begin, begin + count):
                 sums_of_all(Y, f, phi, P, G)
-                gather(G, 1.0 / frames, f - begin, many)
-            change[c] += steer_lanes(many, share, count)
+                gather(G, 1.0 / frames, f - begin, many[0])
+            change[c] += steer_lanes(size, many, share, count)
             for f in range(begin, begin + count):
-                scatter(many, f - begin, A, W, f)
+                scatter(size, many, f - begin, A, W, f)
                 for b in range(blocks):
                     outputs_and_power(Y, f, b, A, S, power, c)
 
