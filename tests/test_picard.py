@@ -265,3 +265,24 @@ def test_refusals(X: Any, options: dict[str, Any], error: type[BssError], said: 
     with pytest.raises(BssError, match=said) as caught:
         bss.picard_o(X, **options)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("kind", ["heavy", "light"])
+def test_a_step_teaches_how_much_a_scale_bends_the_likelihood(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.laplace(size=(2, 200_000)) / np.sqrt(2) if kind == "heavy" else rng.uniform(-1.73, 1.73, (2, 200_000))
+    scales = np.array([2.0, 2.1]) if kind == "heavy" else np.array([1.5, 1.6])
+    problem, model = Problem.of(y, None, 1, None), Likelihood(extended=True, newton=True)
+    before = picard.look(problem, model, scales[0] * np.eye(2), None)
+    after = picard.look(problem, model, scales[1] * np.eye(2), None)
+    s = scales.mean() * (problem.K @ (y - problem.mean[:, None]))
+    np.testing.assert_allclose(model.taught(before, after).bend, np.mean((s / np.cosh(s)) ** 2, axis=1), rtol=0.04)
+    assert model.taught(before, before).bend == pytest.approx(model.bend)  # nothing to learn from no step
+
+
+def test_a_solve_looks_at_parts_first() -> None:
+    x = np.random.default_rng(0).laplace(size=(2, 600_000)).astype(np.float32)
+    problem = Problem.of(x, None, 1, None)
+    assert problem.strides() == [16, 1]
+    assert problem.strides(eighth=True) == [16, 8, 1]
+    assert Problem.of(x[:, :100_000], None, 1, None).strides(eighth=True) == [1]

@@ -78,7 +78,7 @@ def fastica(
     problem = Problem.of(X, n_sources, n_iter, callback)
     first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)
     solve = _symmetric if algorithm == "symmetric" else _deflation
-    strides = problem.strides(quarter=refine)
+    strides = problem.strides(eighth=refine)
     last = strides[1:][-2:] if refine else []  # left to the refinement
     W, converged = solve(problem, symmetric_decorrelation(first), contrast, n_iter, tol, strides[: len(strides) - len(last)])
     refinement = refined(problem, W, n_iter, tol) if refine else None

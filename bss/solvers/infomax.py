@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,8 +93,8 @@ def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[n
     """
     objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
     found = USUAL_SCALES[0] * W
-    for stride in problem.strides(quarter=True)[-2:-1]:  # of a short recording there is no part
-        found = _first_steps(problem, objective, found, known, steps, tol, stride)
+    for stride in problem.strides(eighth=True)[-2:-1]:  # of a short recording there is no part
+        found, objective = _first_steps(problem, objective, found, known, steps, tol, stride)
     found, converged = _last_steps(problem, objective, found, known, steps, tol)
     found = found / np.sqrt(np.sum(found**2, axis=1))[:, None]
     turn = np.abs(found @ W.T - np.eye(len(W)))
@@ -103,19 +103,20 @@ def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[n
 
 def _first_steps(
     problem: Problem, objective: Likelihood, W: np.ndarray, known: Memory, n_iter: int, tol: float, stride: int
-) -> np.ndarray:
-    """Steps on a part of the data, which also settle the scales."""
+) -> tuple[np.ndarray, Likelihood]:
+    """Steps on a part of the data, which also settle the scales; and the objective with what they taught."""
     point = look(problem, objective, W, None, stride)
     for _ in range(n_iter):
         better = step_down(problem, objective, point, known, stride)
         if better is None:
             break
-        point = better
+        objective = objective.taught(point, better)
+        point = objective.point(better.W, better.sums, better.signs)
         enough = problem.enough(point.W, tol, stride)
         # scales that are off by some part act on the rest to second order: they need not be settled as well
         if _across(point) <= enough and np.abs(np.diag(point.gradient)).max() <= enough**0.5:
             break
-    return point.W
+    return point.W, objective
 
 
 def _last_steps(
@@ -131,7 +132,8 @@ def _last_steps(
         if not _across(trial) < _across(point):
             break
         known.add(step, trial.gradient - point.gradient)
-        point = trial
+        objective = objective.taught(point, trial)
+        point = objective.point(trial.W, trial.sums, trial.signs)
     return point.W, _across(point) <= problem.enough(point.W, tol, 1)
 
 
@@ -144,6 +146,8 @@ REFINEMENTS = 10
 FURTHEST = 0.1  # of an output that may be exchanged for another in a refinement
 USUAL_SCALES = (2.0, 1.5)  # about the standard deviations at which heavy- and light-tailed sources fit their models
 BEND = 0.3  # about E[y^2 / cosh^2 y] of a heavy-tailed y at its own scale
+BENDS = (0.05, 0.44)  # what it may be: y^2 / cosh^2 y is never more
+SMALLEST_STEP = 1e-3  # of the logarithm of a scale, from which something can be learned
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,20 @@ class Likelihood:
     extended: bool
     newton: bool
     contrast: str = "logcosh"
+    bend: float | np.ndarray = BEND
+
+    def taught(self, before: Point, after: Point) -> Likelihood:
+        """With what a step did to the gradient's diagonal: how much the scale of each output bends its own likelihood.
+
+        That diagonal, E[psi(y) y] - 1, changes by E[psi'(y) y^2] + E[psi(y) y] times the logarithm of the scale.
+        """
+        old, new = np.sum(before.W**2, axis=1), np.sum(after.W**2, axis=1)
+        step = np.log(new / old) / 2
+        far = np.abs(step) > SMALLEST_STEP
+        first, last = np.diag(before.gradient), np.diag(after.gradient)
+        own = (last - first) / np.where(far, step, 1.0) - 1 - (first + last) / 2
+        seen = np.where(after.signs < 0, (old + new) / 2 - own, own)
+        return replace(self, bend=np.where(far, np.clip(seen, *BENDS), self.bend))
 
     def point(self, W: np.ndarray, sums: Sums, signs: np.ndarray | None) -> Point:
         cross, slope, value = sums
@@ -172,8 +190,8 @@ class Likelihood:
         cost = np.sum(np.where(light, variance / 2 - value, value))
         loss = float(cost - np.linalg.slogdet(W)[1])
         curvature = dpsi[:, None] * variance
-        # E[psi'(y) y^2] is no product: where psi' = 1 / cosh^2 it is never above 0.44, and near that for most of what sounds
-        np.fill_diagonal(curvature, np.where(light, np.maximum(variance - BEND, 0), BEND))
+        # E[psi'(y) y^2] is no product: it is what `bend` says
+        np.fill_diagonal(curvature, np.where(light, np.maximum(variance - self.bend, 0), self.bend))
         return Point(W, sums, signs, loss, psi - np.eye(len(W)), curvature)
 
     def precondition(self, point: Point, G: np.ndarray) -> np.ndarray:

@@ -52,16 +52,16 @@ class Problem:
         cross, slope, values = self.kernels.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
         return cross @ self.K.T, slope, values
 
-    def strides(self, *, quarter: bool = False) -> list[int]:
+    def strides(self, *, eighth: bool = False) -> list[int]:
         """Ever larger samples of the recording to iterate on, every so many-th piece of it; at last all of it, where asked for
-        after a quarter.
+        after an eighth.
 
         A demixing is no better than what it is learned from allows, so there is no use in seeing every sample early on.
         """
         strides = [1]
         while self.x.shape[1] // (strides[0] * GROWTH) >= FEWEST_SAMPLES:
             strides.insert(0, strides[0] * GROWTH)
-        return [*strides[:-1], 4, 1] if quarter and len(strides) > 1 else strides
+        return [*strides[:-1], 8, 1] if eighth and len(strides) > 1 else strides
 
     def held(self, W: np.ndarray) -> np.ndarray:
         """W as it is once W K is rounded to the precision of the samples, as it is for a pass and in the result."""
