@@ -23,12 +23,13 @@ IN_LANES: dict[str, Any] = {**ONE_LANE, "forceinline": True}
 LANES = 16
 LANE_BYTES = 1 << 19  # of outputs, which are read again after the algebra: they should stay in the second-level cache
 FEWEST = 8
+MOST_OUTPUTS = 6  # code for more takes longer to compile than most recordings to separate, and is faster by less
 
 
 def together(Y: np.ndarray) -> int:
-    """How many bins to take at once: as many as stay in cache until their outputs are made; 1 where those are too few."""
+    """How many bins to take at once: as many as stay in cache until their outputs are made; 1 where it is not worth it."""
     group = min(LANES, LANE_BYTES // max(1, Y[0].nbytes))
-    return group if group >= FEWEST else 1
+    return group if group >= FEWEST and Y.shape[2] <= MOST_OUTPUTS else 1
 
 
 @numba.njit(**{**IN_LANES, "_nrt": True})
