@@ -93,7 +93,7 @@ def in_phase(got: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", COMPLEX)
 @pytest.mark.parametrize("update", cpu.UPDATES)
-@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3)])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3), (7, 7)])
 @pytest.mark.usefixtures("blocks")
 def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
     X, W, phi = spectra(dtype, m), square(m), positive(n, T)
