@@ -14,7 +14,7 @@ from bss.kernels.small import FAST, INNER_FAST
 
 BLOCK = 512  # of eight channels in single precision, with what is made of them, it is less than the first-level cache
 PIECE = 128  # samples in a row, of which a block is put together where a pass reads a part of the recording
-HALF = BLOCK // 2
+HALF = BLOCK // 2  # in double precision as many bytes
 ROWS = 4  # of a block, that are read together
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
