@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bss.autoencoders import autoencoder_training as training
-from bss.autoencoders.autoencoder_training import Data, Training
-from bss.autoencoders.features import FeatureConfig, Features
-from bss.autoencoders.models import Autoencoder, LinearConfig, VAEConfig
+from bss.networks.autoencoder import training
+from bss.networks.autoencoder.features import FeatureConfig, Features
+from bss.networks.autoencoder.model import Autoencoder, LinearConfig, VAEConfig
+from bss.networks.autoencoder.training import Data, Training
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ import scipy.special
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 import bss
-from bss.autoencoders import corpus
-from bss.kernels import threads
+from bss.backends.cpu import threads
+from bss.networks import corpus
 
 RATE = 16_000
 SNRS = (0, 5, 10, 15)

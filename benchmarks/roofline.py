@@ -21,8 +21,9 @@ import numpy as np
 import operations as work
 from threadpoolctl import threadpool_limits
 
-from bss.kernels import cpu, patches, threads
-from bss.kernels.frames import aligned
+from bss.backends.cpu import backend, threads
+from bss.backends.cpu.state import aligned
+from bss.networks.source_model import block as patches
 
 LANES, STEPS = 8, 16
 RATE = 16_000
@@ -120,8 +121,8 @@ def convolutive(M: int, F: int, T: int) -> Iterator[Case]:
     X, rng = recording(F, M, T), np.random.default_rng(0)
     eye = np.broadcast_to(np.eye(M), (F, M, M))
 
-    def frames() -> cpu.Frames:
-        return cpu.Frames(X, eye, M, float(np.sqrt(np.mean(np.abs(X) ** 2))))
+    def frames() -> backend.Frames:
+        return backend.Frames(X, eye, M, float(np.sqrt(np.mean(np.abs(X) ** 2))))
 
     K, N, even = work.N_COMPONENTS, M + 1, np.full((M + 1, T), 1 / (M + 1))
     B, H = rng.uniform(0.1, 1, (M, F, K)), rng.uniform(0.1, 1, (M, K, T))
@@ -130,15 +131,15 @@ def convolutive(M: int, F: int, T: int) -> Iterator[Case]:
     for update in ("iss", "ip"):
         f = frames()
         yield f"AuxIVA {update.upper()}: frame_sweep", lambda f=f, u=update: f.move(phi, u), work.sweep(F, M, T, update)
-    low = cpu.LowRank(frames(), B, H)
+    low = backend.LowRank(frames(), B, H)
     yield "ILRMA ISS: lowrank_sweep", lambda: low.move("iss"), work.lowrank(F, M, T)
-    directions = cpu.Directions(frames(), B, H, np.eye(M) + 0.1)
+    directions = backend.Directions(frames(), B, H, np.eye(M) + 0.1)
     yield "FastMNMF2 ISS: diagonal_sweep", lambda: directions.move("iss"), work.diagonal(F, M, T)
-    bins = cpu.Binwise(frames())
+    bins = backend.Binwise(frames())
     yield "FD-ICA ISS: binwise_sweep", lambda: bins.move("iss"), work.binwise(F, M, T)
-    masks = cpu.Angular(frames(), R, 1e-3)
+    masks = backend.Angular(frames(), R, 1e-3)
     yield f"cACGMM, {N} talkers: angular_sweep", lambda: masks.step(even), work.angular(F, M, T, N)
-    full = cpu.FullRank(frames(), np.ones((F, N, T)), R, noise=0.05)
+    full = backend.FullRank(frames(), np.ones((F, N, T)), R, noise=0.05)
     yield f"full rank, {N} talkers: gauss_sweep", full.step, work.full_rank(F, M, T, N)
 
 
@@ -146,9 +147,9 @@ def late_echo(M: int, F: int, T: int) -> Iterator[Case]:
     """One round of what takes delayed frames out, on short windows."""
     X = recording(F, M, T)
     how = {"delay": 3, "n_iter": 1, "context": 0, "power": None, "level": 1.0}
-    yield "WPE, 10 taps: wpe_bins", lambda: cpu.prediction_filters(X, taps=10, **how), work.prediction(F, M, T, 10)
-    f = cpu.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, 1.0)
-    sweep, phi = cpu.Past(f, X, 5, 2), np.ones((M, T))
+    yield "WPE, 10 taps: wpe_bins", lambda: backend.prediction_filters(X, taps=10, **how), work.prediction(F, M, T, 10)
+    f = backend.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, 1.0)
+    sweep, phi = backend.Past(f, X, 5, 2), np.ones((M, T))
     yield "T-ISS, 5 taps: past_sweep", lambda: sweep.move(phi), work.past(F, M, T, 5)
 
 
@@ -157,9 +158,9 @@ def instantaneous(M: int, n: int) -> Iterator[Case]:
     x = np.random.default_rng(0).laplace(size=(M, n)).astype(np.float32)
     W, mean = np.eye(M), np.zeros(M)
     for kind in work.NONLINEAR:
-        yield f"ICA {kind}: ica_sums", lambda kind=kind: cpu.ica_pass(x, W, mean, kind), work.ica(M, n, kind)
-    yield "whitening: moment_sums", lambda: cpu.moments(x), work.moments(M, n)
-    yield "JADE: fourth_sums", lambda: cpu.fourth_moments(x, W, mean), work.fourth(M, n)
+        yield f"ICA {kind}: ica_sums", lambda kind=kind: backend.ica_pass(x, W, mean, kind), work.ica(M, n, kind)
+    yield "whitening: moment_sums", lambda: backend.moments(x), work.moments(M, n)
+    yield "JADE: fourth_sums", lambda: backend.fourth_moments(x, W, mean), work.fourth(M, n)
 
 
 def network(C: int, T: int, K: int) -> Iterator[Case]:

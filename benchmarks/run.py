@@ -133,7 +133,7 @@ def table(rows: list[Row]) -> str:
 
 def machine() -> str:
     """The processor, its count, and the versions that matter."""
-    from bss.kernels import threads
+    from bss.backends.cpu import threads
 
     info = Path("/proc/cpuinfo")
     models = (

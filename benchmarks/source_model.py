@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import bss
-from bss.autoencoders import corpus
+from bss.networks import corpus
 from bss.pipeline import neural
 
 RATE = 16_000

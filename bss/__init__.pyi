@@ -1,6 +1,6 @@
 from .metrics.score import Scores as Scores, score as score
 from .metrics.si_sdr import si_sdr as si_sdr
-from .pipeline.denoise import denoise as denoise
+from .networks.denoiser.denoise import denoise as denoise
 from .pipeline.result import Unmixed as Unmixed
 from .pipeline.unmix import unmix as unmix
 from .scenes.mixing import Scene as Scene, mix as mix

@@ -97,7 +97,7 @@ def _plain(value: Any) -> Any:
 
 def say_if_cold(out: Output) -> None:
     """Say, for the rest of this command, why the first solve on a machine takes long: when something is compiled indeed."""
-    from bss.kernels import compiling
+    from bss.backends.cpu import compiling
 
     said = compiling.told(lambda: out.say("compiling the kernels for this machine, once: some ten seconds"))
     click.get_current_context().with_resource(said)

@@ -36,9 +36,9 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
       bss denoise sources/*.wav -o quiet/ --strength 0.9
       ffmpeg -i talk.m4a -f wav - | bss denoise - -o - > quiet.wav
     """
+    from bss.backends.cpu import threads
     from bss.errors import UsageError
-    from bss.kernels import threads
-    from bss.pipeline.denoise import check_strength, model
+    from bss.networks.denoiser.denoise import check_strength, model
     from bss.signals.paths import expand
 
     check_strength(options["strength"])
@@ -114,7 +114,7 @@ def _places(paths: list[Path], output: str) -> tuple[Path, list[str]]:
 
 
 def _quiet(out: Output, recording: Recording, name: str, options: dict[str, Any]) -> Any:
-    from bss.pipeline.denoise import denoise as denoised
+    from bss.networks.denoiser.denoise import denoise as denoised
 
     with out.progress(f"denoising {name}") as progress:
         return denoised(recording.x, recording.rate, strength=options["strength"], weights=options["weights"], progress=progress)

@@ -150,21 +150,21 @@ def _needed(device: str, threads: int | None) -> str:
     for package in ("torch", "matplotlib"):
         if find_spec(package) is None:
             raise InputError(f"{package} is not installed", "training needs it", "pip install 'bss-toolkit[torch]'")
-    from bss.autoencoders.training import device_for
+    from bss.networks.training import device_for
 
     return device_for(device, threads)
 
 
 def _training(kind: str) -> Callable[..., dict[str, Any]]:
     if kind == "denoiser":
-        from bss.autoencoders.denoiser_training import train_denoiser
+        from bss.networks.denoiser.training import train_denoiser
 
         return train_denoiser
     if kind == "source-model":
         from bss.pipeline.source_learning import learn
 
         return learn
-    from bss.autoencoders import autoencoder_training
+    from bss.networks.autoencoder import training as autoencoder_training
 
     found: Callable[..., dict[str, Any]] = getattr(autoencoder_training, f"train_{kind}")
     return found

@@ -99,7 +99,7 @@ def _sources(text: str) -> int | None:
 def _check_models(options: dict[str, Any]) -> None:
     """What is wrong with weights, or a strength, is said before anything is read."""
     from bss.errors import UsageError
-    from bss.pipeline.denoise import check_strength
+    from bss.networks.denoiser.denoise import check_strength
 
     check_strength(options["strength"])
     if options["weights"] is not None:
@@ -111,7 +111,7 @@ def _check_models(options: dict[str, Any]) -> None:
 
 
 def _threads(out: Output, count: int | None) -> Any:
-    from bss.kernels import threads
+    from bss.backends.cpu import threads
 
     say_if_cold(out)
     return threads.limited(count)

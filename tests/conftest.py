@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Throw compiled kernels away that are older than a source: numba looks at the file of a kernel, not at what it calls."""
-    kernels = ROOT / "bss" / "kernels"
-    newest = max(source.stat().st_mtime for source in kernels.glob("*.py"))
-    for compiled in (kernels / "__pycache__").glob("*.nb[ic]"):
+    compiled_from = [ROOT / "bss" / "backends", ROOT / "bss" / "networks"]
+    newest = max(source.stat().st_mtime for folder in compiled_from for source in folder.rglob("*.py"))
+    for compiled in (path for folder in compiled_from for path in folder.rglob("*.nb[ic]")):
         if compiled.stat().st_mtime < newest:
             compiled.unlink()
 

@@ -12,9 +12,9 @@ from recordings import RATE, save, voice
 from bss.errors import InputError, UsageError
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks are not tested")
-from bss.autoencoders import autoencoder_training as training, features  # noqa: E402
-from bss.autoencoders.features import FeatureConfig  # noqa: E402
-from bss.autoencoders.models import (  # noqa: E402
+from bss.networks.autoencoder import features, training  # noqa: E402
+from bss.networks.autoencoder.features import FeatureConfig  # noqa: E402
+from bss.networks.autoencoder.model import (  # noqa: E402
     VAE,
     DeepAutoencoder,
     DeepConfig,
@@ -187,7 +187,7 @@ def test_patches_cover_the_spectrogram() -> None:
 def test_files_that_are_no_autoencoder(tmp_path: Path, folder: Path) -> None:
     import bss
 
-    wrong = Path(bss.__file__).parent / "autoencoders/weights/denoiser.safetensors"
+    wrong = Path(bss.__file__).parent / "networks/weights/denoiser.safetensors"
     with pytest.raises(InputError, match="is not a linear or deep or vae"):
         training.load(wrong)
     with pytest.raises(InputError, match="does not exist"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bss.kernels.classic import HIGHEST, LOWEST, Classic
+from bss.networks.denoiser.wiener import HIGHEST, LOWEST, Classic
 
 FRAMES = 62.5  # per second
 

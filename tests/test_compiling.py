@@ -13,7 +13,7 @@ import pytest
 from signals_for_tests import RATE
 
 import bss
-from bss.kernels import compiling
+from bss.backends.cpu import compiling
 
 
 def test_it_is_said_once_and_only_when_something_compiles() -> None:

@@ -11,7 +11,7 @@ from recordings import RATE, hiss, voice
 
 import bss
 from bss.errors import InputError, UsageError
-from bss.pipeline.denoise import denoised
+from bss.networks.denoiser.denoise import denoised
 
 
 def noisy(seconds: float = 4.0, level: float = 0.06, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +101,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         bss.denoise(np.full(1000, np.nan, np.float32), RATE)
     with pytest.raises(InputError, match="does not exist"):
         bss.denoise(x, RATE, weights=tmp_path / "nothing.safetensors")
-    wrong = Path(bss.__file__).parent / "autoencoders/weights/source-model.safetensors"
+    wrong = Path(bss.__file__).parent / "networks/weights/source-model.safetensors"
     with pytest.raises(InputError, match="is not a denoiser"):
         bss.denoise(x, RATE, weights=wrong)
     broken = tmp_path / "broken.safetensors"

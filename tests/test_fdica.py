@@ -9,8 +9,8 @@ import pytest
 from signals_for_tests import complex_normal, convolutive, images, interference_db, room, voices
 
 import bss
+from bss.backends.cpu import threads
 from bss.errors import BssError
-from bss.kernels import threads
 from bss.signals.stft import Stft
 from bss.solvers import updates
 from bss.solvers.fdica import BinLaplace

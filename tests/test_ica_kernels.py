@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import reference
 
+from bss.backends import dispatch, numeric
+from bss.backends.cpu import backend
 from bss.errors import InputError
-from bss.kernels import cpu, numbers, seam
 
 REAL = [np.float32, np.float64]
 N, M = 2, 3
@@ -33,7 +34,7 @@ def roundings(dtype: Any, count: float) -> float:
 def test_moments_are_their_twin_in_float64(offset: float, dtype: Any, n: int) -> None:
     x = samples(dtype, n, offset)
     kept = x.copy()
-    mean, covariance = cpu.moments(x)
+    mean, covariance = backend.moments(x)
     want_mean, want_covariance = reference.moments(x)
     assert mean.dtype == covariance.dtype == np.float64
     np.testing.assert_allclose(mean, want_mean, rtol=1e-13, atol=1e-13)
@@ -46,7 +47,7 @@ def test_moments_are_their_twin_in_float64(offset: float, dtype: Any, n: int) ->
 def test_moments_of_a_long_recording_with_an_offset_that_begins_late(dtype: Any) -> None:
     x = samples(dtype, n=100_001)
     x[:, 40_000:] += dtype(1000)
-    mean, covariance = cpu.moments(x)
+    mean, covariance = backend.moments(x)
     want_mean, want_covariance = reference.moments(x)
     np.testing.assert_allclose(mean, want_mean, rtol=1e-12)
     np.testing.assert_allclose(covariance, want_covariance, rtol=1e-10)
@@ -54,7 +55,7 @@ def test_moments_of_a_long_recording_with_an_offset_that_begins_late(dtype: Any)
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_moments_of_few_samples(n: int) -> None:
-    mean, covariance = cpu.moments(samples(np.float64, n=n))
+    mean, covariance = backend.moments(samples(np.float64, n=n))
     want_mean, want_covariance = reference.moments(samples(np.float64, n=n))
     np.testing.assert_allclose(mean, want_mean)
     np.testing.assert_allclose(covariance, want_covariance, atol=1e-15)
@@ -68,7 +69,7 @@ def test_ica_pass_is_its_twin_in_float64(name: str, rows: int, dtype: Any, n: in
     x, mean = samples(dtype, n), np.array([0.5, -0.25, 0.125])
     W = np.random.default_rng(1).standard_normal((rows, M))
     kept = x.copy(), W.copy(), mean.copy()
-    gots = cpu.ica_pass(x, W, mean, name)
+    gots = backend.ica_pass(x, W, mean, name)
     wants = reference.ica_pass(x, W, mean, name)
     for got, want in zip(gots, wants, strict=True):
         assert got.dtype == np.float64
@@ -82,8 +83,8 @@ def test_ica_pass_is_its_twin_in_float64(name: str, rows: int, dtype: Any, n: in
 def test_passes_take_what_is_not_contiguous(dtype: Any) -> None:
     x, W, mean = samples(dtype, 6000), np.eye(M)[:N], np.zeros(M)
     for view in (np.asfortranarray(x), x[:, ::2], x[::-1]):
-        np.testing.assert_allclose(cpu.moments(view)[1], reference.moments(view)[1], rtol=1e-10, atol=1e-12)
-        for got, want in zip(cpu.ica_pass(view, W, mean, "exp"), reference.ica_pass(view, W, mean, "exp"), strict=True):
+        np.testing.assert_allclose(backend.moments(view)[1], reference.moments(view)[1], rtol=1e-10, atol=1e-12)
+        for got, want in zip(backend.ica_pass(view, W, mean, "exp"), reference.ica_pass(view, W, mean, "exp"), strict=True):
             assert np.abs(got - want).max() <= roundings(dtype, 100) * np.abs(want).max()
 
 
@@ -98,7 +99,7 @@ def test_the_twin_s_derivatives_are_derivatives(name: str) -> None:
 @pytest.mark.parametrize("dtype", REAL)
 def test_ica_pass_over_a_long_recording(dtype: Any) -> None:
     x, W, mean = samples(dtype, n=50_001), np.eye(M)[:N], np.zeros(M)
-    for got, want in zip(cpu.ica_pass(x, W, mean, "logcosh"), reference.ica_pass(x, W, mean, "logcosh"), strict=True):
+    for got, want in zip(backend.ica_pass(x, W, mean, "logcosh"), reference.ica_pass(x, W, mean, "logcosh"), strict=True):
         # sums over samples lose nothing to their number: as near as the samples' own roundings allow
         assert np.abs(got - want).max() <= roundings(dtype, 20) * np.abs(want).max()
 
@@ -106,7 +107,7 @@ def test_ica_pass_over_a_long_recording(dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", REAL)
 def test_logcosh_of_loud_samples_does_not_overflow(dtype: Any) -> None:
     x = samples(dtype) * dtype(1e4)
-    _, slope, value = cpu.ica_pass(x, np.eye(M), np.zeros(M), "logcosh")
+    _, slope, value = backend.ica_pass(x, np.eye(M), np.zeros(M), "logcosh")
     far = np.abs(x) > 100  # all but a few: there log cosh y = |y| - log 2
     assert far.mean() > 0.9
     assert np.isfinite(slope).all()
@@ -118,8 +119,8 @@ def test_logcosh_of_loud_samples_does_not_overflow(dtype: Any) -> None:
 
 @pytest.mark.parametrize(("dtype", "twin"), [(np.complex64, np.float32), (np.complex128, np.float64)])
 def test_floor_goes_with_the_real_precision_and_the_level(dtype: Any, twin: Any) -> None:
-    assert numbers.floor(dtype) == numbers.floor(twin) == 10 * np.finfo(twin).eps
-    np.testing.assert_allclose(numbers.floor(dtype, np.array([1e-6, 1e6])), numbers.floor(twin) * np.array([1e-6, 1e6]))
+    assert numeric.floor(dtype) == numeric.floor(twin) == 10 * np.finfo(twin).eps
+    np.testing.assert_allclose(numeric.floor(dtype, np.array([1e-6, 1e6])), numeric.floor(twin) * np.array([1e-6, 1e6]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.complex128])
@@ -127,23 +128,23 @@ def test_floor_goes_with_the_real_precision_and_the_level(dtype: Any, twin: Any)
 def test_level_is_the_root_mean_square(gain: float, dtype: Any) -> None:
     X = (np.random.default_rng(0).standard_normal((3, 5, 9000)) * gain).astype(dtype)
     for view in (X, X.transpose(2, 0, 1), X[:, ::2]):
-        assert numbers.level(view) == pytest.approx(np.sqrt(np.mean(np.abs(view).astype(float) ** 2)), rel=1e-9)
+        assert numeric.level(view) == pytest.approx(np.sqrt(np.mean(np.abs(view).astype(float) ** 2)), rel=1e-9)
 
 
 def test_level_of_silence_is_an_error() -> None:
     with pytest.raises(InputError, match="silent"):
-        numbers.level(np.zeros((3, 2, 5), np.complex64))
+        numeric.level(np.zeros((3, 2, 5), np.complex64))
 
 
 # ---- the seam
 
 
 def test_seam_finds_the_kernels_by_the_type_of_the_array() -> None:
-    assert seam.of(np.zeros(3, np.float32)) is cpu
+    assert dispatch.of(np.zeros(3, np.float32)) is backend
 
 
 @pytest.mark.parametrize("X", [[1.0, 2.0], None, "x.wav"])
 def test_seam_names_the_type_it_does_not_know(X: Any) -> None:
     with pytest.raises(InputError, match=type(X).__name__) as caught:
-        seam.of(X)
+        dispatch.of(X)
     assert "numpy.asarray" in caught.value.hint

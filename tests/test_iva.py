@@ -11,8 +11,8 @@ import pytest
 from signals_for_tests import RATE, complex_normal, convolutive, images, interference_db, room, voices
 
 import bss
+from bss.backends.cpu import backend
 from bss.errors import UsageError
-from bss.kernels import cpu
 from bss.solvers import updates
 from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical, floored
 from bss.solvers.mm import background, first_demixing, majorise_minimise
@@ -162,9 +162,9 @@ def test_ilrma_s_loss_is_the_paper_s() -> None:
 def test_the_background_is_uncorrelated_with_the_sources(n_mics: int, n_sources: int, update: str, dtype: Any) -> None:
     X, _ = convolutive(n_mics, n_sources, dtype)
     C = np.einsum("fmt,fkt->fmk", X, X.conj()).astype(complex) / X.shape[2]
-    W = first_demixing(cpu, None, X, n_sources)
+    W = first_demixing(backend, None, X, n_sources)
     background(C, W, n_sources)
-    frames = cpu.Frames(X, W, n_sources)
+    frames = backend.Frames(X, W, n_sources)
     for _ in range(5):
         frames.move(1 / np.sqrt(frames.power()), update)
         W = frames.W

@@ -9,8 +9,8 @@ import pytest
 from signals_for_tests import independent, interference_db, mixing_matrix
 
 import bss
+from bss.backends.cpu import backend, threads
 from bss.errors import BssError, InputError, UsageError
-from bss.kernels import cpu, threads
 from bss.solvers.jade import cumulant_matrices, off_diagonal
 
 REAL = [np.float32, np.float64]
@@ -32,7 +32,7 @@ def test_fourth_moments_are_their_twin(rank: int, n_mics: int, n: int, dtype: An
     rng = np.random.default_rng(0)
     x, K, mean = rng.laplace(size=(n_mics, n)).astype(dtype), rng.standard_normal((rank, n_mics)), rng.normal(size=n_mics)
     kept = x.copy(), K.copy(), mean.copy()
-    got, want = cpu.fourth_moments(x, K, mean), twin(x, K, mean)
+    got, want = backend.fourth_moments(x, K, mean), twin(x, K, mean)
     assert got.shape == (rank,) * 4
     assert got.dtype == np.float64
     assert np.abs(got - want).max() <= 100 * np.finfo(dtype).eps * np.abs(want).max()
@@ -41,7 +41,7 @@ def test_fourth_moments_are_their_twin(rank: int, n_mics: int, n: int, dtype: An
 
 
 def test_fourth_moments_are_symmetric_in_all_indices() -> None:
-    moments = cpu.fourth_moments(np.random.default_rng(0).normal(size=(3, 500)), np.eye(3), np.zeros(3))
+    moments = backend.fourth_moments(np.random.default_rng(0).normal(size=(3, 500)), np.eye(3), np.zeros(3))
     for order in ((1, 0, 2, 3), (3, 1, 2, 0), (2, 3, 0, 1), (1, 2, 3, 0)):
         np.testing.assert_array_equal(moments, moments.transpose(order))
 
@@ -49,7 +49,7 @@ def test_fourth_moments_are_symmetric_in_all_indices() -> None:
 def test_fourth_moments_of_samples_in_any_order_in_memory() -> None:
     x = np.random.default_rng(0).laplace(size=(3000, 3))
     np.testing.assert_array_equal(
-        cpu.fourth_moments(x.T, np.eye(3), np.zeros(3)), cpu.fourth_moments(x.T.copy(), np.eye(3), np.zeros(3))
+        backend.fourth_moments(x.T, np.eye(3), np.zeros(3)), backend.fourth_moments(x.T.copy(), np.eye(3), np.zeros(3))
     )
 
 

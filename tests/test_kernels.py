@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import reference
 
-from bss.kernels import cpu, frames, numbers, seam, threads
+from bss.backends import dispatch, numeric
+from bss.backends.cpu import backend, state as planes, threads
 from bss.solvers.mm import background
 
 COMPLEX = [np.complex64, np.complex128]
@@ -20,7 +21,7 @@ F, T = 5, 60
 @pytest.fixture(params=[512, 16, 25], ids=["one-block", "many-blocks", "padded-blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of so many frames at most, of 60."""
-    monkeypatch.setattr(frames, "BLOCK_FRAMES", request.param)
+    monkeypatch.setattr(planes, "BLOCK_FRAMES", request.param)
 
 
 def spectra(dtype: Any, m: int, n_frames: int = T, bins: int = F, seed: int = 0) -> np.ndarray:
@@ -39,7 +40,7 @@ def positive(*shape: int, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
 
 
-def outputs(state: cpu.Frames) -> np.ndarray:
+def outputs(state: backend.Frames) -> np.ndarray:
     """Y (F, M, T) complex, out of its planes."""
     Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
     return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
@@ -92,7 +93,7 @@ def in_phase(got: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("update", backend.UPDATES)
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3), (7, 7)])
 @pytest.mark.usefixtures("blocks")
 def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
@@ -100,7 +101,7 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
     C = reference.covariance(X)
     if n < m:
         background(C, W, n)
-    state = cpu.Frames(X, W, n)
+    state = backend.Frames(X, W, n)
     start = state.log_det
     want_Y, want_W = moved(reference.demix(W, X), W, C, phi[:, None], update)
     kept = X.copy(), phi.copy(), W.copy()
@@ -109,7 +110,7 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
     assert_near(in_phase(state.demixing(), want_W), want_W, dtype)
     assert_near(state.power(), reference.frame_power(want_Y), dtype)
     assert_near(outputs(state), reference.demix(state.W, X), dtype)
-    full = cpu.Frames(X, state.W, n)  # the determinants that it follows are those of where it is
+    full = backend.Frames(X, state.W, n)  # the determinants that it follows are those of where it is
     assert state.log_det == pytest.approx(full.log_det, abs=2e-4 if dtype is np.complex64 else 1e-9)
     assert state.log_det != start or m == 0
     for now, then in zip((X, phi, W), kept, strict=True):
@@ -117,7 +118,7 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("update", backend.UPDATES)
 @pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
 @pytest.mark.parametrize("dof", [None, 3.0])
 @pytest.mark.usefixtures("blocks")
@@ -126,8 +127,8 @@ def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dty
     B, H = positive(m, F, components), positive(m, components, T, seed=3)
     kept = B.copy(), H.copy()
     Y = reference.demix(W, X)
-    state = cpu.Frames(X, W, m)
-    lowrank = cpu.LowRank(state, B, H, dof)
+    state = backend.Frames(X, W, m)
+    lowrank = backend.LowRank(state, B, H, dof)
     loss = lowrank.move(update)
     fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n], dof)[0] for n in range(m)]
     R = np.stack([fitted[n] @ H[n] for n in range(m)])
@@ -148,14 +149,14 @@ def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dty
         np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("update", backend.UPDATES)
 def test_the_same_bytes_on_any_number_of_threads_and_side_by_side(update: str) -> None:
     X = spectra(np.complex64, 3, n_frames=200, bins=70)
 
     def solve(count: int) -> bytes:
         with threads.limited(count):
-            state = cpu.Frames(X, np.tile(np.eye(3), (70, 1, 1)), 3)
-            lowrank = cpu.LowRank(state, positive(3, 70, 2), positive(3, 2, 200))
+            state = backend.Frames(X, np.tile(np.eye(3), (70, 1, 1)), 3)
+            lowrank = backend.LowRank(state, positive(3, 70, 2), positive(3, 2, 200))
             for _ in range(3):
                 state.move(1 / np.sqrt(state.power()), update)
                 lowrank.move(update)
@@ -186,7 +187,7 @@ def test_an_exception_in_a_kernel_s_thread_reaches_the_caller() -> None:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", cpu.UPDATES)
+@pytest.mark.parametrize("update", backend.UPDATES)
 @pytest.mark.parametrize("what", ["a bin", "a frame", "an output", "an output in one bin", "everything but one bin"])
 def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: Any) -> None:
     X = spectra(dtype, 3)
@@ -197,8 +198,8 @@ def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: 
     X[where[what]] = 0
     for n in (3, 2):
         W = np.tile(np.eye(3, dtype=complex), (F, 1, 1))
-        state = cpu.Frames(X, W, n)
-        lowrank = cpu.LowRank(state, positive(n, F, 2), positive(n, 2, T))
+        state = backend.Frames(X, W, n)
+        lowrank = backend.LowRank(state, positive(n, F, 2), positive(n, 2, T))
         for _ in range(60):
             state.move(1 / np.maximum(state.power(), 1e-6), update)
             assert np.isfinite(lowrank.move(update))
@@ -212,16 +213,16 @@ def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: 
 def test_covariance_and_demix_are_their_twins(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     X, W = spectra(dtype, 3), square(3)[:, :2].astype(dtype)
     for size in (1, 1 << 21):
-        monkeypatch.setattr(cpu, "BLOCK_BYTES", size)
-        assert_near(cpu.covariance(X), reference.covariance(X), dtype)
-    assert_near(cpu.demix(W, X), reference.demix(W, X), dtype)
-    assert cpu.demix(W, X).dtype == dtype
+        monkeypatch.setattr(backend, "BLOCK_BYTES", size)
+        assert_near(backend.covariance(X), reference.covariance(X), dtype)
+    assert_near(backend.demix(W, X), reference.demix(W, X), dtype)
+    assert backend.demix(W, X).dtype == dtype
 
 
 def test_planes_begin_on_a_cache_line() -> None:
     for shape in ((3, 16), (1, 2, 32), (5, 1, 2, 2, 16)):
         for dtype in (np.float32, np.float64):
-            a = frames.aligned(shape, np.dtype(dtype))
+            a = planes.aligned(shape, np.dtype(dtype))
             assert a.shape == shape
             assert a.dtype == dtype
             assert a.ctypes.data % 64 == 0
@@ -231,7 +232,7 @@ def test_planes_begin_on_a_cache_line() -> None:
 @pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 36), (5000, 2, 2560, 0),
                                                               (5120, 4, 1280, 256), (99, 9, 99, 413)])  # fmt: skip
 def test_samples_that_a_stride_reads(n: int, stride: int, count: int, padding: int) -> None:
-    assert cpu.samples_read(n, stride) == (count, padding)
+    assert backend.samples_read(n, stride) == (count, padding)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -241,31 +242,31 @@ def test_a_pass_of_any_number_of_outputs_and_channels(shape: tuple[int, int], dt
     x = rng.laplace(size=(shape[1], 3000)).astype(dtype) + 3
     W, mean = rng.normal(size=shape) / shape[1], np.full(shape[1], 3.0)
     tolerance = 1e-9 if dtype == np.float64 else 2e-5
-    for name in cpu.NONLINEARITIES:
-        for got, want in zip(cpu.ica_pass(x, W, mean, name), reference.ica_pass(x, W, mean, name), strict=True):
+    for name in backend.NONLINEARITIES:
+        for got, want in zip(backend.ica_pass(x, W, mean, name), reference.ica_pass(x, W, mean, name), strict=True):
             np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-    mean, covariance = cpu.moments(x)
+    mean, covariance = backend.moments(x)
     np.testing.assert_allclose(mean, x.mean(1, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(covariance, np.cov(x.astype(float), bias=True).reshape(shape[1], -1), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("rest", [0, 50, 128, 300])
 @pytest.mark.parametrize("stride", [1, 2, 3, 7])
-@pytest.mark.parametrize("name", cpu.NONLINEARITIES)
+@pytest.mark.parametrize("name", backend.NONLINEARITIES)
 def test_a_pass_with_a_stride_is_a_pass_over_those_pieces(name: str, stride: int, rest: int) -> None:
-    from bss.kernels.samples import PIECE
+    from bss.backends.cpu.ica import PIECE
 
     x = np.random.default_rng(0).laplace(size=(2, 84 * PIECE + rest))
     W, mean = np.array([[1.0, 0.3], [-0.2, 0.8]]), np.array([0.1, -0.2])
     part = np.concatenate([x[:, p * PIECE : (p + 1) * PIECE] for p in range(0, 87, stride)], axis=1)
-    assert cpu.samples_read(x.shape[1], stride)[0] == part.shape[1]
-    for got, want in zip(cpu.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
+    assert backend.samples_read(x.shape[1], stride)[0] == part.shape[1]
+    for got, want in zip(backend.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_times", [1, 3, 4, 5, 9, 30])
 def test_blocks_of_the_network_are_their_twins(n_times: int) -> None:
-    from bss.kernels import patches
+    from bss.networks.source_model import block as patches
 
     rng = np.random.default_rng(n_times)
     C, K, groups = 6, 10, 3
@@ -288,12 +289,12 @@ def test_blocks_of_the_network_are_their_twins(n_times: int) -> None:
 @pytest.mark.parametrize("array", [[1.0, 2.0], (1,), "abc"])
 def test_arrays_without_kernels_are_refused(array: Any) -> None:
     with pytest.raises(Exception, match="cannot be used"):
-        seam.of(array)
+        dispatch.of(array)
 
 
 def test_level_and_floor() -> None:
     X = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
-    assert numbers.level(X) == pytest.approx(2.5)
-    assert numbers.floor(np.float32, 2.0) == pytest.approx(20 * np.finfo(np.float32).eps)
+    assert numeric.level(X) == pytest.approx(2.5)
+    assert numeric.floor(np.float32, 2.0) == pytest.approx(20 * np.finfo(np.float32).eps)
     with pytest.raises(Exception, match="silent"):
-        numbers.level(np.zeros((2, 3), np.complex64))
+        numeric.level(np.zeros((2, 3), np.complex64))

@@ -6,27 +6,27 @@ import numba
 import numpy as np
 import pytest
 
-from bss.kernels import logs
-from bss.kernels.small import FAST
+from bss.backends.cpu import logarithm
+from bss.backends.cpu.linalg import FAST
 
 
 @numba.njit(**FAST)
 def parts(number):  # type: ignore[no-untyped-def]
-    return logs.split(number)
+    return logarithm.split(number)
 
 
 @numba.njit(**FAST)
 def log_sum(R, frames):  # type: ignore[no-untyped-def]
-    return logs.log_sum(R, frames)
+    return logarithm.log_sum(R, frames)
 
 
 @numba.njit(**FAST)
 def added(rows):  # type: ignore[no-untyped-def]
     total = np.array([0.0, 0.0, 1.0])
     for i in range(rows.shape[0]):
-        exponent, mantissa = logs.split(rows[i])
-        logs.add_up(total, 1.0, exponent, mantissa)
-    return logs.added_up(total), logs.added_up(total)
+        exponent, mantissa = logarithm.split(rows[i])
+        logarithm.add_up(total, 1.0, exponent, mantissa)
+    return logarithm.added_up(total), logarithm.added_up(total)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

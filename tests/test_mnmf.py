@@ -11,8 +11,8 @@ import reference_mnmf as reference
 from signals_for_tests import RATE, complex_normal, convolutive, images, room, voices
 
 import bss
+from bss.backends.cpu import backend, state as planes, threads
 from bss.errors import InputError, SolverError, UsageError
-from bss.kernels import cpu, frames, threads
 
 COMPLEX = [np.complex64, np.complex128]
 UPDATES = ["ip", "iss"]
@@ -42,11 +42,11 @@ def near(got: np.ndarray, want: np.ndarray, dtype: Any) -> None:
 @pytest.mark.parametrize(("m", "n"), SIZES)
 @pytest.mark.parametrize("block", [512, 16, 48], ids=["one-block", "many-blocks", "padded-blocks"])
 def test_iterations_are_the_papers(block: int, m: int, n: int, update: str, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "BLOCK_FRAMES", block)
+    monkeypatch.setattr(planes, "BLOCK_FRAMES", block)
     X, Q, B, H, g = begin(m, n, dtype)
     kept = [a.copy() for a in (X, Q, B, H, g)]
-    state = cpu.Frames(X, Q, m)
-    model = cpu.Directions(state, B, H, g)
+    state = backend.Frames(X, Q, m)
+    model = backend.Directions(state, B, H, g)
     for now, then in zip((X, Q, B, H, g), kept, strict=True):
         np.testing.assert_array_equal(now, then)
     for _ in range(3):
@@ -67,7 +67,7 @@ def test_the_number_of_threads_does_not_change_a_byte(dtype: Any) -> None:
 
     def run(count: int) -> tuple[bytes, ...]:
         with threads.limited(count):
-            model = cpu.Directions(cpu.Frames(X, Q, 3), B, H, g)
+            model = backend.Directions(backend.Frames(X, Q, 3), B, H, g)
             loss = [model.move("ip") for _ in range(3)]
             return np.array(loss).tobytes(), model.B.tobytes(), model.wiener(0).tobytes()
 

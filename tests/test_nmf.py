@@ -7,8 +7,9 @@ import pytest
 import reference_ordering as reference
 from signals_for_tests import complex_normal, spectra
 
+from bss.backends.cpu import backend, threads
+from bss.backends.cpu.models import nmf as nmf_kernels
 from bss.errors import InputError, UsageError
-from bss.kernels import cpu, factor, threads
 from bss.solvers import nmf, updates
 from bss.solvers.contrasts import Nmf
 from bss.solvers.mm import majorise_minimise
@@ -28,11 +29,11 @@ def outputs(F: int = 40, N: int = 2, T: int = 90, dtype: type = np.complex64, co
 @pytest.mark.parametrize(("F", "K"), [(40, 4), (37, 6), (1, 1)])
 @pytest.mark.parametrize("frames", [512, 32, 48])
 def test_a_step_is_the_papers(F: int, K: int, frames: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(factor, "BLOCK_FRAMES", frames)
+    monkeypatch.setattr(nmf_kernels, "BLOCK_FRAMES", frames)
     Y = outputs(F, dtype=dtype)
     P = np.abs(Y.astype(complex)).transpose(1, 0, 2) ** 2
     mean = P.mean(2, keepdims=True)
-    state = cpu.Factor(Y, K, np.random.default_rng(0))
+    state = backend.Factor(Y, K, np.random.default_rng(0))
     B, H = state.factors()
     B = B / mean
     for _ in range(3):

@@ -11,8 +11,8 @@ import reference
 from signals_for_tests import independent, interference_db, mixing_matrix
 
 import bss
+from bss.backends.cpu import threads
 from bss.errors import BssError, InputError, UsageError
-from bss.kernels import threads
 from bss.solvers import picard
 from bss.solvers.infomax import Likelihood
 from bss.solvers.problem import Problem, symmetric_decorrelation

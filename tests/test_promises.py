@@ -156,7 +156,7 @@ SOLVE = """
 import hashlib, sys
 import numpy as np
 import bss
-from bss.kernels.threads import limited
+from bss.backends.cpu.threads import limited
 x = np.load(sys.argv[1])
 for method in sys.argv[3:]:
     with limited(int(sys.argv[2])):

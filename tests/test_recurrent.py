@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bss.kernels.recurrent import Recurrent
-from bss.pipeline.denoise_stream import Model, Stream
+from bss.networks.denoiser.inference import Recurrent
+from bss.networks.denoiser.stream import Model, Stream
 
 torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
-from bss.autoencoders.denoiser import Denoiser, DenoiserConfig, loss  # noqa: E402
+from bss.networks.denoiser.model import Denoiser, DenoiserConfig, loss  # noqa: E402
 
 SIZES = [
     DenoiserConfig(n_fft=64, hop=32, hidden=24, layers=2),

@@ -7,12 +7,13 @@ import pytest
 from recordings import RATE, hiss, improvement, room, voice, voices
 
 import bss
-from bss.pipeline import likeness, neural
+from bss.networks.source_model import speech as likeness
+from bss.pipeline import neural
 from bss.pipeline.refine import demixing_of, refine
 from bss.signals.stft import Stft
 
 torch = pytest.importorskip("torch", reason="torch is not installed: training is not tested")
-from bss.autoencoders import source_model, source_training  # noqa: E402
+from bss.networks.source_model import model as source_model, training as source_training  # noqa: E402
 
 SMALL = source_model.SourceModelConfig(n_fft=64, hop=16, channels=8, blocks=3, groups=4, cycle=2)
 
@@ -38,7 +39,7 @@ def awakened(config: source_model.SourceModelConfig, seed: int = 0) -> source_mo
 def test_numpy_does_what_torch_trained(frames: int, cycle: int) -> None:
     config = source_model.SourceModelConfig(n_fft=64, hop=16, channels=8, blocks=5, groups=4, cycle=cycle)
     network = awakened(config)
-    from bss.kernels.mixer import Mixer
+    from bss.networks.source_model.inference import Mixer
 
     mixer = Mixer(vars(config), {name: t.numpy() for name, t in network.state_dict().items()})
     rng = np.random.default_rng(frames)

@@ -11,8 +11,8 @@ import reference_prediction as reference
 from signals_for_tests import complex_normal, convolutive, interference_db
 
 import bss
+from bss.backends.cpu import backend, state as planes, threads
 from bss.errors import BssError, InputError, UsageError
-from bss.kernels import cpu, frames, threads
 from bss.solvers.contrasts import Gauss, Nmf
 
 stack = importlib.import_module("bss.solvers.tiss").stack  # the function of the same name hides the module
@@ -45,15 +45,15 @@ def positive(*shape: int, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
 
 
-def some_frames(m: int, n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray, cpu.Frames]:
+def some_frames(m: int, n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray, backend.Frames]:
     """X, full demixing and the state of a solve that is somewhere."""
     rng = np.random.default_rng(m)
     X = (complex_normal(rng, F, m, T) * rng.gamma(0.5, size=(1, m, T))).astype(dtype)
     W = complex_normal(rng, F, m, m) + 2 * np.eye(m)
-    return X, W, cpu.Frames(X, W, n, 0.5)
+    return X, W, backend.Frames(X, W, n, 0.5)
 
 
-def outputs(state: cpu.Frames) -> np.ndarray:
+def outputs(state: backend.Frames) -> np.ndarray:
     Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
     return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
 
@@ -64,7 +64,7 @@ def outputs(state: cpu.Frames) -> np.ndarray:
 @pytest.fixture(params=[512, 16, 25], ids=["one-block", "many-blocks", "padded-blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of so many frames at most, of 60."""
-    monkeypatch.setattr(frames, "BLOCK_FRAMES", request.param)
+    monkeypatch.setattr(planes, "BLOCK_FRAMES", request.param)
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
@@ -74,7 +74,7 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_sweep_over_the_past_is_the_paper_s(m: int, n: int, taps: int, delay: int, lowrank: bool, dtype: Any) -> None:
     X, W, state = some_frames(m, n, dtype)
     kept = X.copy()
-    past = cpu.Past(state, X, taps, delay)
+    past = backend.Past(state, X, taps, delay)
     phi = positive(n, F if lowrank else 1, T)
     B, H = positive(n, F, 2), positive(n, 2, T, seed=3)
     if lowrank:
@@ -85,7 +85,7 @@ def test_a_sweep_over_the_past_is_the_paper_s(m: int, n: int, taps: int, delay: 
         Y, step = reference.steer_by_past(Y, X / state.level, weights, taps, delay)
         V += step
         if lowrank:
-            past.move_lowrank(cpu.LowRank(state, B, H))
+            past.move_lowrank(backend.LowRank(state, B, H))
         else:
             past.move(phi[:, 0])
     tolerance = 1000 * np.finfo(dtype).eps

@@ -19,8 +19,9 @@ from recordings import NAMES, RATE, hiss, listing, room, run, save, save_each, v
 import bss
 
 pytest.importorskip("torch", reason="torch is not installed: nothing is trained")
-from bss.autoencoders import autoencoder_training, checkpoint
 from bss.errors import InputError
+from bss.networks import checkpoint
+from bss.networks.autoencoder import training as autoencoder_training
 
 
 def speech(place: Path, count: int = 4, seconds: float = 4.0) -> Path:

@@ -10,8 +10,8 @@ import reference_prediction as reference
 from signals_for_tests import RATE, complex_normal, spectra, voices
 
 import bss
+from bss.backends.cpu import threads
 from bss.errors import BssError, InputError, UsageError
-from bss.kernels import threads
 
 COMPLEX = [np.complex64, np.complex128]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends.numeric import floor
 from bss.checks import check_recording
 from bss.errors import InputError, check_int
-from bss.kernels.numbers import floor
 from bss.metrics.assignment import assign
 from bss.metrics.bss_eval import FILTER_LENGTH, Pairs, bss_eval_pairs
 from bss.metrics.si_sdr import BLOCK, CEILING_DB, si_sdr

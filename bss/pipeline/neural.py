@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bss.kernels import threads
-from bss.kernels.mixer import Mixer
-from bss.pipeline.likeness import Likeness, syllables, voiced
+from bss.backends.cpu import threads
+from bss.networks.files import Stamp, Weights, located, read, unfit
+from bss.networks.source_model.inference import Mixer
+from bss.networks.source_model.speech import Likeness, syllables, voiced
 from bss.pipeline.refine import refine
-from bss.pipeline.weights import Stamp, Weights, located, read, unfit
 from bss.signals.resample import resample
 from bss.signals.stft import Stft
 

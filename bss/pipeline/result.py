@@ -60,7 +60,7 @@ class Unmixed:
 
         `linear` keeps the tracks as linear filters have made them.
         """
-        from bss.pipeline.denoise import denoise
+        from bss.networks.denoiser.denoise import denoise
 
         quiet = denoise(self.sources, self.rate, strength=strength)
         residual = None if self.residual is None else self.residual + (self.sources - quiet).sum(0)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from bss.autoencoders import checkpoint, corpus
-from bss.autoencoders.source_model import KIND, SourceModelConfig
-from bss.autoencoders.source_training import fit, of_scenes
 from bss.errors import InputError
-from bss.pipeline import likeness
+from bss.networks import checkpoint, corpus
+from bss.networks.source_model import speech as likeness
+from bss.networks.source_model.model import KIND, SourceModelConfig
+from bss.networks.source_model.training import fit, of_scenes
 from bss.pipeline.neural import LIKENESS
 from bss.pipeline.rehearsal import rehearse
 

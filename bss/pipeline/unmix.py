@@ -11,6 +11,7 @@ import numpy as np
 
 from bss.checks import check_shape
 from bss.errors import SolverError, check_int
+from bss.networks.files import Weights
 from bss.pipeline import identity, neural, own_mics, success
 from bss.pipeline.alone import alone
 from bss.pipeline.choose import INSTANTANEOUS, Choice
@@ -20,7 +21,6 @@ from bss.pipeline.result import Unmixed
 from bss.pipeline.rooms import EFFORTS
 from bss.pipeline.separate import NEURAL, Solved, separate, without_model
 from bss.pipeline.versions import versions
-from bss.pipeline.weights import Weights
 
 Progress = Callable[[float], Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
 from bss.errors import UsageError, check_choice
-from bss.kernels import seam
 from bss.solvers import grouping, permutation, scaling, updates
 from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
 from bss.solvers.result import Separation
@@ -135,7 +135,7 @@ def _principal(
     X: np.ndarray, N: int, how: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
 ) -> Separation:
     """N sources of every bin from its N principal components: few talkers are most of what many microphones hear."""
-    _, directions = np.linalg.eigh(seam.of(X).covariance(X))
+    _, directions = np.linalg.eigh(dispatch.of(X).covariance(X))
     P = np.ascontiguousarray(directions[:, :, : -N - 1 : -1].conj().swapaxes(1, 2)).astype(X.dtype)
     found = majorise_minimise(P @ X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
     return replace(found, demixing=found.demixing @ P, observed=X)
@@ -148,7 +148,7 @@ def _aligned(found: Separation, X: np.ndarray, candidates: int, activity: str) -
     if candidates == 1:
         order = permutation.align(features)
     else:
-        loudness = np.diagonal(seam.of(X).covariance(X), axis1=1, axis2=2).real.mean(1) ** QUIET
+        loudness = np.diagonal(dispatch.of(X).covariance(X), axis1=1, axis2=2).real.mean(1) ** QUIET
         order = permutation.align(features, phases=_phases(A), loudness=loudness, candidates=candidates)
     return replace(found, demixing=np.take_along_axis(found.demixing, order[:, :, None], axis=1))
 
@@ -166,7 +166,7 @@ def _grouped(found: Separation, first: Separation, X: np.ndarray) -> Separation:
 def _powers(found: Separation, A: np.ndarray, X: np.ndarray) -> np.ndarray:
     """(F, N, T') of the sources at all microphones A (F, M, N), averaged over frames so that T' is at most FRAMES."""
     pool = -(-X.shape[2] // permutation.FRAMES)
-    powers: np.ndarray = seam.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(A) ** 2, axis=1), pool)
+    powers: np.ndarray = dispatch.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(A) ** 2, axis=1), pool)
     return powers
 
 

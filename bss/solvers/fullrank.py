@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch, numeric
 from bss.errors import SolverError
-from bss.kernels import numbers, seam
 from bss.solvers.mm import Callback
 
 NOISE = 1e-4  # of the microphones in every bin and frame, as a share of its power: 40 dB under it
@@ -55,7 +55,7 @@ class FullRank:
 def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
     """The model as masks (F, N, T) on X (F, M, T) suggest it: spreads of what is under each mask, its powers."""
     F, M, _ = X.shape
-    kernels, level = seam.of(X), numbers.level(X)
+    kernels, level = dispatch.of(X), numeric.level(X)
     frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
     R = np.empty((F, masks.shape[1], M, M), np.complex128)
     v = np.empty(masks.shape, X.real.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.kernels import seam
+from bss.backends import dispatch
 from bss.solvers.permutation import log_powers, scaled_reach, unit
 
 STEPS = ((100, 3), (30, 3), (8, 3))  # bins to either side that an output is compared with, and passes at most
@@ -30,7 +30,7 @@ def group(outputs: np.ndarray, first: np.ndarray) -> np.ndarray:
     np.ndarray
         (F, M) talkers, from 0; everyone has an output in every bin.
     """
-    kernels = seam.of(outputs)
+    kernels = dispatch.of(outputs)
     F, M, T = outputs.shape
     begun, features = unit(log_powers(first)), unit(log_powers(outputs))
     nothing = np.zeros((1, begun.shape[1], T), np.float32)

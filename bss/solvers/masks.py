@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch, numeric
 from bss.errors import InputError, UsageError, check_int
-from bss.kernels import numbers, seam
 from bss.solvers import permutation
 from bss.solvers.mm import Callback, check_spectra, check_tol
 from bss.solvers.result import Separation
@@ -146,8 +146,8 @@ def fit(
     F, M, T = X.shape
     if M < 2:
         raise InputError("X holds one microphone", "a direction needs two or more", "more microphones")
-    kernels = seam.of(X)
-    frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, numbers.level(X))
+    kernels = dispatch.of(X)
+    frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, numeric.level(X))
     if start is not None:
         found = _mixture(kernels, frames, _directions(X, _checked(start, (F, N, T))))
     else:

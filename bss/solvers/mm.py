@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch, numeric
 from bss.errors import InputError, SolverError, UsageError, check_int
-from bss.kernels import numbers, seam
 from bss.solvers.contrasts import Contrast
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
@@ -64,8 +64,8 @@ def majorise_minimise(
     N = check_sources(n_sources, M)
     check_int("n_iter", n_iter, 1)
     check_tol(tol)
-    kernels = seam.of(X)
-    level = numbers.level(X)
+    kernels = dispatch.of(X)
+    level = numeric.level(X)
     W = first_demixing(kernels, start, X, N)
     if N < M:
         background(kernels.covariance(X), W, N)
@@ -91,7 +91,7 @@ def _finish(X: np.ndarray, W: np.ndarray, losses: list[float], tol: float) -> Se
     if not np.isfinite(W).all():
         raise SolverError("the separation diverged", "its demixing is not finite", "`bss check` on the recording")
     fall = losses[-2] - losses[-1] if len(losses) > 1 else np.inf
-    rose = -fall > max(tol, numbers.floor(np.float32, abs(losses[-1])))  # by more than roundings, at any precision
+    rose = -fall > max(tol, numeric.floor(np.float32, abs(losses[-1])))  # by more than roundings, at any precision
     converged = bool(tol > 0 and fall < tol and not rose)
     message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
     if rose:
@@ -113,7 +113,7 @@ def first_demixing(kernels: ModuleType, start: np.ndarray | None, X: np.ndarray,
         if not np.isfinite(start).all() or not start.any():
             raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
         unit = (start / np.abs(start).max()).astype(X.dtype)
-        powers = kernels.pooled_powers(X, unit / X.real.dtype.type(numbers.level(X)), np.ones((F, N)), X.shape[2])
+        powers = kernels.pooled_powers(X, unit / X.real.dtype.type(numeric.level(X)), np.ones((F, N)), X.shape[2])
         if not powers.any():
             raise UsageError("start makes silence of the recording", hint="the demixing of a solve that went well")
         W[:, :N] = unit / np.sqrt(powers.mean(dtype=np.float64))
@@ -133,7 +133,7 @@ def background(C: np.ndarray, W: np.ndarray, N: int) -> None:
 
 def check_spectra(X: Any) -> np.ndarray:
     """X as a complex, finite (F, M, T) array, or InputError saying what came and what was expected."""
-    seam.of(X)
+    dispatch.of(X)
     if X.ndim != 3 or X.dtype not in (np.complex64, np.complex128):
         raise InputError(
             f"X is {X.dtype} of shape {X.shape}", "expected complex (F, M, T): bins, microphones, frames",
@@ -145,7 +145,7 @@ def check_spectra(X: Any) -> np.ndarray:
             f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
         )  # fmt: skip
-    broken = not np.isfinite(numbers.square_sum(X))
+    broken = not np.isfinite(numeric.square_sum(X))
     for m in range(M if broken else 0):  # which it is, takes longer to tell
         if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")

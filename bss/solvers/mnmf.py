@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
 from bss.errors import check_int
-from bss.kernels import seam
 from bss.solvers import updates
 from bss.solvers.contrasts import Gauss
 from bss.solvers.mm import Callback, background, check_spectra, majorise_minimise
@@ -99,7 +99,7 @@ def first_diagonaliser(X: np.ndarray, N: int) -> np.ndarray:
     Q = np.zeros((F, M, M), np.complex128)
     Q[:, :N] = majorise_minimise(X, Gauss(), updates.IP2, n_sources=N, n_iter=START_ITER, tol=0).demixing
     if N < M:
-        background(seam.of(X).covariance(X), Q, N)
+        background(dispatch.of(X).covariance(X), Q, N)
     return Q
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bss.backends import dispatch, numeric
 from bss.errors import check_int
-from bss.kernels import numbers, seam
 
 ENOUGH = 512  # bins from which activations can be told
 SPARSEST = 8
@@ -42,8 +42,8 @@ def fit_nmf(
     """
     check_int("n_components", n_components, 1)
     check_int("n_iter", n_iter, 1)
-    level = numbers.level(Y)
-    state = seam.of(Y).Factor(Y, n_components, np.random.default_rng(rng))
+    level = numeric.level(Y)
+    state = dispatch.of(Y).Factor(Y, n_components, np.random.default_rng(rng))
     stride = min(max(1, len(Y) // ENOUGH), SPARSEST)
     for i in range(n_iter):
         state.step(1 if i >= n_iter - LAST else stride)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from bss.kernels import seam, threads
+from bss.backends import dispatch
+from bss.backends.cpu import threads
 
 FRAMES = 600  # that orders are told by, at most: more of them are averaged
 WIDTH = 16  # frames are filled up with zeros to a multiple of the widest vector
@@ -192,7 +193,7 @@ class Search:
 
 
 def _search(activity: np.ndarray, phases: np.ndarray | None, loudness: np.ndarray | None) -> Search:
-    kernels = seam.of(activity)
+    kernels = dispatch.of(activity)
     F, _, T = activity.shape
     pool = -(-T // FRAMES)
     if pool > 1:

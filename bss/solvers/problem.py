@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
 from bss.checks import check_shape
 from bss.errors import SolverError, UsageError, check_int
-from bss.kernels import seam
 from bss.solvers.mm import Callback, check_sources
 from bss.solvers.result import Separation
 from bss.solvers.whitening import whitening_matrix
@@ -36,7 +36,7 @@ class Problem:
     def of(cls, X: Any, n_sources: int | None, n_iter: int, callback: Callback | None) -> Problem:
         """Check what the user gave, and whiten."""
         check_int("n_iter", n_iter, 1)
-        kernels = seam.of(X)
+        kernels = dispatch.of(X)
         if np.iscomplexobj(X):
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
         x = check_shape(X, name="X")  # whitening tells whether all samples are finite

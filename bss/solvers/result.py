@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.kernels import seam
+from bss.backends import dispatch
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Separation:
         """(F, N, T) spectra, or (N, n) signals; made when first asked for, as they are as large as the recording."""
         if self.given is not None:
             return self.given
-        sources: np.ndarray = seam.of(self.observed).demix(self.demixing, self.observed)
+        sources: np.ndarray = dispatch.of(self.observed).demix(self.demixing, self.observed)
         return sources
 
 

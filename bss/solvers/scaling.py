@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from bss.backends import dispatch
 from bss.errors import UsageError, check_int
-from bss.kernels import seam
 from bss.solvers.result import Separation
 
 
@@ -25,7 +25,7 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
     if W.shape[-1] == W.shape[-2]:
         return np.asarray(np.linalg.inv(W))
     stacked = X if X.ndim == 3 else X[None]
-    kernels = seam.of(X)
+    kernels = dispatch.of(X)
     C = kernels.covariance(stacked)
     C[~C.any(axis=(1, 2))] = np.eye(C.shape[1])  # an empty bin: as if its microphones were unrelated
     V = W if W.ndim == 3 else W[None]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
 from bss.errors import UsageError
-from bss.kernels import seam
 from bss.solvers import contrasts, updates
 from bss.solvers.contrasts import Contrast, Nmf, Spherical
 from bss.solvers.mm import Callback, check_spectra, majorise_minimise
@@ -146,7 +146,7 @@ def tiss(
         X, joint, updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
     )
     filters = joint.past.filters.astype(X.dtype)
-    dry = Dereverberated(seam.of(X).without_past(X, filters, delay), filters, delay, found.n_iter, found.message + note)
+    dry = Dereverberated(dispatch.of(X).without_past(X, filters, delay), filters, delay, found.n_iter, found.message + note)
     how = (found.loss, found.n_iter, found.converged, found.message + note)
     return JointSeparation(found.demixing, dry.spectra, *how, dry)
 

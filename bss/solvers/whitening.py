@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
+from bss.backends.numeric import floor
 from bss.checks import check_recording
 from bss.errors import InputError, UsageError, check_int
-from bss.kernels import seam
-from bss.kernels.numbers import floor
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def whiten(x: np.ndarray, *, n_components: int | None = None) -> Whitening:
 
 def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
-    mean, covariance = seam.of(x).moments(x)
+    mean, covariance = dispatch.of(x).moments(x)
     if not np.isfinite(covariance).all():
         check_recording(x, name="X")
         raise InputError("the power of X overflows", "its samples are beyond single precision", "samples between -1 and 1")

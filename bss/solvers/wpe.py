@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch, numeric
 from bss.errors import InputError, UsageError, check_int
-from bss.kernels import numbers, seam
 from bss.solvers.mm import check_spectra
 
 FRAMES_PER_TAP = 4  # at least so many frames for each coefficient of a filter: fewer, and it predicts the speech away
@@ -59,7 +59,7 @@ class Dereverberated:
                 f"the filters are for {self.filters.shape[0]} bins and {self.filters.shape[2]} microphones",
                 "the STFT and the microphones that they were found with",
             )
-        dry: np.ndarray = seam.of(X).without_past(X, self.filters, self.delay)
+        dry: np.ndarray = dispatch.of(X).without_past(X, self.filters, self.delay)
         return dry
 
 
@@ -123,9 +123,9 @@ def wpe(
     check_int("n_iter", n_iter, 1)
     check_int("context", context, 0)
     power = None if power is None else check_power(power, X)
-    kernels = seam.of(X)
+    kernels = dispatch.of(X)
     how: dict[str, Any] = {"taps": taps, "delay": delay, "n_iter": n_iter, "context": context, "power": power}
-    filters = kernels.prediction_filters(X, **how, level=numbers.level(X)).astype(X.dtype)
+    filters = kernels.prediction_filters(X, **how, level=numeric.level(X)).astype(X.dtype)
     spectra = kernels.without_past(X, filters, delay)
     return Dereverberated(spectra, filters, delay, n_iter, f"stopped after {n_iter} rounds{note}")
 

@@ -1,0 +1,1 @@
+"""The kernels on NumPy arrays, compiled by numba."""

@@ -1,0 +1,1 @@
+"""One iteration of a solver that learns a demixing."""

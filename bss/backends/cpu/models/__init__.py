@@ -1,0 +1,1 @@
+"""Models of the sources, and of how they reach the microphones."""

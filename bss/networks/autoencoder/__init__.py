@@ -1,0 +1,1 @@
+"""Undercomplete and variational autoencoders of frames of sound."""

@@ -1,0 +1,1 @@
+"""The denoiser: noise out of speech."""

@@ -1,0 +1,119 @@
+"""Training of the denoiser: speech and noises in folders, mixed as needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bss.errors import InputError
+from bss.networks import checkpoint, corpus
+from bss.networks.denoiser.model import KIND, WAVEFORM, Denoiser, DenoiserConfig, loss
+from bss.networks.mixing import Mixing, Sounds, batch
+from bss.networks.training import TrainSettings, train
+
+VALIDATION_BATCHES = 4
+FAR = 1 << 40  # steps that training never gets to
+
+
+def train_denoiser(
+    speech: Sequence[str | os.PathLike[str]],
+    noise: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    minutes: float | None = None,
+    steps: int = 6000,
+    size: int = 16,
+    device: str = "cpu",
+    resume: bool = False,
+    validation_share: float = 0.1,
+    hold_out: Sequence[str] = (),
+    bottleneck: int = 0,
+    start: str | os.PathLike[str] | None = None,
+    waveform: float = WAVEFORM,
+    seconds: float = 3.0,
+    learning_rate: float = 2e-3,
+    patience: int = 0,
+    progress: Callable[[float, dict[str, float]], Any] | None = None,
+) -> dict[str, Any]:
+    """Train a denoiser and write `out`.safetensors, `out`.csv; what was done, in values that JSON can hold.
+
+    Parameters
+    ----------
+    speech, noise : list of path
+        Folders of clean speech, a folder for each talker, and of noises; without noises, synthetic ones alone.
+    out : path
+        Where to, without ending.
+    seed, minutes, steps, size, device, resume
+        As of `TrainSettings`; size is that of a batch.
+    validation_share, hold_out
+        Talkers, and names of noises, that are not trained on.
+    bottleneck : int
+        Numbers of a variational code; 0 for none.
+    start : path, optional
+        A denoiser whose weights training begins with: yours become better for your noise in minutes.
+    waveform : float
+        Weight of the error of the samples in dB beside that of compressed spectra: more is more SI-SDR.
+    seconds : float
+        Length of the examples.
+    learning_rate, patience, progress
+        As of `TrainSettings` and `train`.
+    """
+    config = DenoiserConfig(bottleneck=bottleneck)
+    people = corpus.read(speech, config.rate)
+    learned, kept = corpus.split(people, validation_share, np.random.default_rng(seed))
+    noises = corpus.read(noise, config.rate, hold_out=hold_out) if noise else None
+    options = Mixing(samples=round(seconds * config.rate))
+    talkers, others = Sounds(learned, device), Sounds(kept, device)
+    disturbing = None if noises is None else Sounds(noises, device)
+    torch.manual_seed(seed)
+    model = Denoiser(config)
+    if start is not None:
+        _begin_with(model, start)
+    model.to(device)
+
+    def loss_of(network: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
+        return denoising_loss(network, pair, waveform)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        return batch(talkers, disturbing, step, seed=seed, size=size, options=options)
+
+    def validate(network: nn.Module) -> float:
+        held = [batch(others, disturbing, FAR + k, seed=seed, size=32, options=options) for k in range(VALIDATION_BATCHES)]
+        return float(np.mean([float(loss_of(network, pair)) for pair in held]))
+
+    settings = TrainSettings(
+        steps=steps, minutes=minutes, learning_rate=learning_rate, average=0.999, validate_every=100 if device == "cpu" else 500,
+        patience=patience, seed=seed,
+    )  # fmt: skip
+    history = train(model, loss_of, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
+    report = {
+        "validation": history.best, "steps": history.steps, "seconds": round(history.seconds, 1), "ended": history.ended,
+        "speech_seconds": round(learned.seconds), "talkers": len(learned.people()), "validation_talkers": len(kept.people()),
+        "noises": [] if noises is None else noises.people(), "held_out": list(hold_out), "seed": seed,
+    }  # fmt: skip
+    checkpoint.save(f"{os.fspath(out)}.safetensors", model.state_dict(), config, kind=KIND, extra=report)
+    return report
+
+
+def denoising_loss(model: nn.Module, pair: tuple[Tensor, Tensor], waveform: float = WAVEFORM) -> Tensor:
+    """Of a batch (noisy, clean)."""
+    noisy, clean = pair
+    return loss(model(noisy), clean, noisy, model, waveform)  # type: ignore[arg-type]
+
+
+def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
+    """Put the weights of a file into a new model; InputError where it has other sizes."""
+    held = checkpoint.load(path, KIND)
+    own = asdict(model.config)
+    other = {name: value for name, value in held.config.items() if own.get(name) != value}
+    if other:
+        what = ", ".join(f"{name} {value}, not {own.get(name)}" for name, value in other.items())
+        raise InputError(f"{os.fspath(path)} has other sizes", what, "the same sizes, or no model to start from")
+    checkpoint.restore(model, held.tensors)

@@ -1,0 +1,162 @@
+"""Noisy speech made as it is needed, on the processor or the GPU: the step and the seed say all of it, so training can resume.
+
+Speech is equalised, put into a room now and then, and brought to a level; noise is recorded noise, coloured noise whose level
+moves, hum, or people talking, some of it filtered. The clean side keeps its room: what is to go is noise, not echo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bss.networks.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How examples are made. Levels are dB of full scale, signal-to-noise ratios dB over an example."""
+
+    samples: int = 64_000
+    snr_db: tuple[float, float] = (-6.0, 24.0)
+    level_db: tuple[float, float] = (-45.0, -12.0)
+    reverberant: float = 0.4
+    rt60: tuple[float, float] = (0.1, 0.6)
+    recorded: float = 0.55  # share of the examples with recorded noise; coloured, babble and hum have the rest
+    babble: float = 0.1
+    hum: float = 0.1
+    clean: float = 0.05
+
+
+class Sounds:
+    """A corpus on a device, to draw segments from."""
+
+    def __init__(self, corpus: Corpus, device: str | torch.device = "cpu") -> None:
+        self.samples = torch.from_numpy(corpus.samples).to(device)
+        self.rate = corpus.rate
+        self.starts, self.ends = torch.from_numpy(corpus.starts).to(device), torch.from_numpy(corpus.ends).to(device)
+        self.people = {name: k for k, name in enumerate(corpus.people())}
+        self.of = torch.tensor([self.people[name] for name in corpus.names], device=device)
+
+    def draw(self, count: int, n: int, rng: torch.Generator) -> Tensor:
+        """(count, n): segments of clips, each clip as likely as it is long; a clip that is too short begins again."""
+        device = self.samples.device
+        at = torch.randint(len(self.samples), (count,), generator=rng, device=device)
+        clip = torch.searchsorted(self.ends, at, right=True)
+        begin, length = self.starts[clip], (self.ends - self.starts)[clip]
+        offset = at - begin
+        index = begin[:, None] + (offset[:, None] + torch.arange(n, device=device)) % length[:, None]
+        return self.samples[index]
+
+
+def generator(seed: int, step: int, device: str | torch.device) -> torch.Generator:
+    """What is random in one step of one training."""
+    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) % (1 << 62))
+
+
+def batch(
+    speech: Sounds, noise: Sounds | None, step: int, *, seed: int, size: int, options: Mixing | None = None
+) -> tuple[Tensor, Tensor]:
+    """Noisy and clean (size, samples) of one step."""
+    o = options or Mixing()
+    device = speech.samples.device
+    rng = generator(seed, step, device)
+    clean = in_rooms(equalised(unit(speech.draw(size, o.samples, rng)), rng, 6.0), speech.rate, o, rng)
+    added = unit(disturbance(speech, noise, size, o, rng))
+    snr, level = uniform(o.snr_db, size, rng, device), uniform(o.level_db, size, rng, device)
+    silence = (torch.rand(size, 1, generator=rng, device=device) >= o.clean).float()
+    clean = unit(clean)
+    noisy = clean + silence * added * 10 ** (-snr / 20)
+    gain = 10 ** (level / 20) / noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9)
+    peak = (gain * noisy).abs().amax(1, keepdim=True).clamp_min(1e-9)
+    gain = gain * (0.99 / peak).clamp_max(1.0)
+    return gain * noisy, gain * clean
+
+
+def uniform(span: tuple[float, float], size: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """(size, 1) between two numbers."""
+    return span[0] + (span[1] - span[0]) * torch.rand(size, 1, generator=rng, device=device)
+
+
+def unit(x: Tensor) -> Tensor:
+    """x (B, n) at a power of one; silence stays."""
+    return x / x.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+
+
+def disturbance(speech: Sounds, noise: Sounds | None, size: int, o: Mixing, rng: torch.Generator) -> Tensor:
+    """(size, samples) of noise, each of one kind, some of two."""
+    device = speech.samples.device
+    kinds = [coloured(size, o.samples, rng, device), hum(size, o.samples, speech.rate, rng, device)]
+    shares = [1 - o.recorded - o.babble - o.hum, o.hum]
+    crowd = sum(unit(speech.draw(size, o.samples, rng)) for _ in range(6))
+    kinds.append(in_rooms(torch.as_tensor(crowd), speech.rate, o, rng))
+    shares.append(o.babble)
+    if noise is not None:
+        kinds.append(moving(equalised(unit(noise.draw(size, o.samples, rng)), rng, 8.0), rng, 4.0))
+        shares.append(o.recorded)
+    chance = torch.tensor(shares, device=device)
+    which = torch.multinomial(chance.expand(size, -1), 2, replacement=True, generator=rng)
+    stacked = torch.stack([unit(kind) for kind in kinds])
+    rows = torch.arange(size, device=device)
+    second = (torch.rand(size, 1, generator=rng, device=device) < 0.3).float() * uniform((0.1, 0.7), size, rng, device)
+    return stacked[which[:, 0], rows] + second * stacked[which[:, 1], rows]
+
+
+def coloured(size: int, n: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """Noise with a slope of 0 to -9 dB an octave and bumps, whose level moves: white, pink, brown, fans, streets."""
+    white = torch.randn(size, n, generator=rng, device=device)
+    octaves = torch.log2(torch.arange(n // 2 + 1, device=device).clamp_min(8) / 8.0)
+    slope = uniform((-9.0, 1.0), size, rng, device) * octaves / 20
+    shaped = torch.fft.irfft(torch.fft.rfft(white) * 10**slope, n=n)
+    return moving(equalised(shaped, rng, 8.0), rng, 5.0)
+
+
+def hum(size: int, n: int, rate: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """Mains and machines: harmonics of 40 to 400 Hz that waver a little, over some noise."""
+    base = 40 * 10 ** uniform((0.0, 1.0), size, rng, device)
+    time = torch.arange(n, device=device) / rate
+    waver = 1 + 0.01 * torch.sin(2 * torch.pi * uniform((0.1, 2.0), size, rng, device) * time)
+    phase = 2 * torch.pi * torch.cumsum(base * waver / rate, 1)
+    total = 0.1 * torch.randn(size, n, generator=rng, device=device)
+    for k in range(1, 9):
+        total += uniform((0.0, 1.0), size, rng, device) / k * torch.sin(k * phase + uniform((0, 6.28), size, rng, device))
+    return total
+
+
+def moving(x: Tensor, rng: torch.Generator, spread_db: float) -> Tensor:
+    """x with a level that wanders by some dB over seconds."""
+    points = torch.randn(x.shape[0], 1, 8, generator=rng, device=x.device) * spread_db
+    points = points * torch.rand(x.shape[0], 1, 1, generator=rng, device=x.device)
+    wander = torch.nn.functional.interpolate(points, size=x.shape[1], mode="linear", align_corners=True)[:, 0]
+    return x * 10 ** (wander / 20)
+
+
+def equalised(x: Tensor, rng: torch.Generator, spread_db: float) -> Tensor:
+    """x through a smooth filter of its own, some dB up and down over frequency: other microphones, other distances."""
+    points = torch.randn(x.shape[0], 1, 10, generator=rng, device=x.device) * spread_db
+    points = points * torch.rand(x.shape[0], 1, 1, generator=rng, device=x.device)
+    bins = x.shape[1] // 2 + 1
+    where = torch.log2(1 + torch.arange(bins, device=x.device) * (1023 / (bins - 1))) / 10 * 9  # points an octave apart
+    low = where.floor().long().clamp_max(8)
+    part = where - low
+    curve = points[:, 0, low] * (1 - part) + points[:, 0, low + 1] * part
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(x) * 10 ** (curve / 20), n=x.shape[1])
+    return filtered
+
+
+def in_rooms(x: Tensor, rate: int, o: Mixing, rng: torch.Generator) -> Tensor:
+    """x, some of it with the echo of a room: noise that decays, behind the direct sound."""
+    size, n = x.shape
+    length = int(o.rt60[1] * rate)
+    time = torch.arange(length, device=x.device) / rate
+    decay = torch.exp(-6.9 * time / uniform(o.rt60, size, rng, x.device))
+    late = torch.randn(size, length, generator=rng, device=x.device) * decay
+    late[:, : int(0.003 * rate)] = 0
+    ratio = uniform((-2.0, 12.0), size, rng, x.device)  # direct to echo, dB
+    late = late / late.square().sum(1, keepdim=True).sqrt() * 10 ** (-ratio / 20)
+    late[:, 0] = 1
+    echo = torch.fft.irfft(torch.fft.rfft(x, n=n + length) * torch.fft.rfft(late, n=n + length), n=n + length)[:, :n]
+    chosen = torch.rand(size, 1, generator=rng, device=x.device) < o.reverberant
+    heard: Tensor = torch.where(chosen, echo, x)
+    return heard
