@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from signals_for_tests import complex_normal, mixing_matrices
 
 import bss
 from bss.errors import UsageError
-from bss.solvers import scaling
+from bss.solvers import result as results, scaling
+from bss.solvers.result import mixing_of
 
 F, T = 6, 300
 PAIRS = [(1, 1), (2, 2), (3, 3), (3, 2), (4, 1)]
@@ -109,6 +111,40 @@ def test_mixing_is_the_inverse_of_a_square_demixing(dtype: Any) -> None:
     before, X = separation(3, 3, dtype)
     products = scaling.mixing(before, X) @ before.demixing
     np.testing.assert_allclose(products, np.broadcast_to(np.eye(3), products.shape), atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize(("n_mics", "n_sources"), PAIRS)
+def test_another_order_takes_a_known_mixing_along_and_another_demixing_does_not(n_mics: int, n_sources: int, dtype: Any) -> None:
+    before, X = separation(n_mics, n_sources, dtype)
+    order = np.random.default_rng(0).permuted(np.tile(np.arange(n_sources), (len(X), 1)), axis=1)
+    unknown = before.permuted(order)
+    assert before.mixing is scaling.mixing(before, X)
+    known = before.permuted(order)
+    assert "mixing" in vars(known)
+    assert "mixing" not in vars(unknown)
+    np.testing.assert_array_equal(known.demixing, unknown.demixing)
+    np.testing.assert_allclose(known.mixing, unknown.mixing, rtol=1e-3, atol=tolerance(dtype))
+    halved = replace(before, demixing=before.demixing / 2)
+    np.testing.assert_allclose(halved.mixing, 2 * before.mixing, rtol=1e-3, atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize(("n_mics", "n_sources", "solves"), [(2, 2, 1), (3, 2, 2)])
+def test_fdica_learns_the_mixing_once_for_every_solve(
+    n_mics: int, n_sources: int, solves: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    _, X = separation(n_mics, n_mics, np.complex64)
+    counted: list[Any] = []
+
+    def counting(*args: Any) -> Any:
+        counted.append(args)
+        return mixing_of(*args)
+
+    monkeypatch.setattr(results, "mixing_of", counting)
+    found = bss.fdica(X, n_sources=n_sources, n_iter=3)
+    assert len(counted) == solves
+    if n_sources == n_mics:
+        assert "mixing" in vars(found)
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])

@@ -10,7 +10,7 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.errors import UsageError, check_choice
-from bss.solvers import grouping, permutation, scaling, updates
+from bss.solvers import grouping, permutation, updates
 from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
@@ -143,30 +143,28 @@ def _principal(
 
 def _aligned(found: Separation, X: np.ndarray, candidates: int, activity: str) -> Separation:
     """The rows of every bin in one order of talkers."""
-    A = scaling.mixing(found, X)
-    features = ACTIVITIES[activity](_powers(found, A, X))
+    features = ACTIVITIES[activity](_powers(found, X))
     if candidates == 1:
         order = permutation.align(features)
     else:
         loudness = np.diagonal(dispatch.of(X).covariance(X), axis1=1, axis2=2).real.mean(1) ** QUIET
-        order = permutation.align(features, phases=_phases(A), loudness=loudness, candidates=candidates)
-    return replace(found, demixing=np.take_along_axis(found.demixing, order[:, :, None], axis=1))
+        order = permutation.align(features, phases=_phases(found.mixing), loudness=loudness, candidates=candidates)
+    return found.permuted(order)
 
 
 def _grouped(found: Separation, first: Separation, X: np.ndarray) -> Separation:
     """The outputs of all microphones added up to the talkers of a first estimate, at the scale of microphone 0."""
-    A = scaling.mixing(found, X)
-    outputs, talkers = _powers(found, A, X), _powers(first, scaling.mixing(first, X), X)
-    heard = A[:, 0, :, None]
+    outputs, talkers = _powers(found, X), _powers(first, X)
+    heard = found.mixing[:, 0, :, None]
     rows = found.demixing * np.where(heard == 0, 1, heard)  # a silent bin keeps its rows: zeros could not be scaled back
     grouped = grouping.grouped(rows, grouping.group(outputs, talkers), talkers.shape[1])
     return replace(found, demixing=grouped)
 
 
-def _powers(found: Separation, A: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """(F, N, T') of the sources at all microphones A (F, M, N), averaged over frames so that T' is at most FRAMES."""
+def _powers(found: Separation, X: np.ndarray) -> np.ndarray:
+    """(F, N, T') of the sources, summed over microphones, averaged over frames so that T' is at most FRAMES."""
     pool = -(-X.shape[2] // permutation.FRAMES)
-    powers: np.ndarray = dispatch.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(A) ** 2, axis=1), pool)
+    powers: np.ndarray = dispatch.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(found.mixing) ** 2, axis=1), pool)
     return powers
 
 

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bss.backends import dispatch
-from bss.errors import UsageError, check_int
-from bss.solvers.result import Separation
+from bss.errors import check_int
+from bss.solvers.result import Separation, mixing_of
 
 
 def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
@@ -16,22 +15,7 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
 
     The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to them.
     """
-    W = separation.demixing
-    if W is None:
-        raise UsageError(
-            "this separation has no demixing matrix", "its method treats every frame by itself (masks, Wiener filters)",
-            "use its sources as they are: they have the level of the reference microphone already",
-        )  # fmt: skip
-    if W.shape[-1] == W.shape[-2]:
-        return np.asarray(np.linalg.inv(W))
-    stacked = X if X.ndim == 3 else X[None]
-    kernels = dispatch.of(X)
-    C = kernels.covariance(stacked)
-    C[~C.any(axis=(1, 2))] = np.eye(C.shape[1])  # an empty bin: as if its microphones were unrelated
-    V = W if W.ndim == 3 else W[None]
-    CW = C @ V.conj().swapaxes(1, 2)
-    A = np.linalg.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
-    return np.asarray(A if X.ndim == 3 else A[0], W.dtype)
+    return separation.mixing if X is separation.observed else mixing_of(separation, X)
 
 
 def projection_back(separation: Separation, X: np.ndarray, *, reference_mic: int = 0) -> Separation:
