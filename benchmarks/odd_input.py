@@ -19,7 +19,7 @@ import numpy as np
 
 import bss
 from bss.metrics.assignment import assign
-from bss.pipeline.counting import count
+from bss.pipeline.analysis.recording import Analysis
 from bss.signals.resample import resample
 
 VOICES = Path(__file__).resolve().parents[1] / "fixtures/voices"
@@ -122,7 +122,7 @@ def outcome(case: Case, seed: int) -> Outcome:
     gains = scores[[0, 1], assign(scores)] - np.asarray(bss.si_sdr(truth, scene.mixture[:1]))
     success = result.info["success"]
     predicted = None if success is None else success["predicted_si_sdr_gain_db"]
-    return Outcome(gains, predicted, count(scene.mixture, case.rate).n_sources, result.method)
+    return Outcome(gains, predicted, Analysis(scene.mixture, case.rate).count().n_sources, result.method)
 
 
 def row(case: Case, outcomes: list[Outcome]) -> str:

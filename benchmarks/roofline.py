@@ -22,7 +22,7 @@ import operations as work
 from threadpoolctl import threadpool_limits
 
 from bss.backends.cpu import backend, threads
-from bss.backends.cpu.state import aligned
+from bss.backends.cpu.outputs import aligned
 from bss.networks.source_model import block as patches
 
 LANES, STEPS = 8, 16
@@ -121,8 +121,8 @@ def convolutive(M: int, F: int, T: int) -> Iterator[Case]:
     X, rng = recording(F, M, T), np.random.default_rng(0)
     eye = np.broadcast_to(np.eye(M), (F, M, M))
 
-    def frames() -> backend.Frames:
-        return backend.Frames(X, eye, M, float(np.sqrt(np.mean(np.abs(X) ** 2))))
+    def frames() -> backend.Outputs:
+        return backend.outputs(X, eye, M, float(np.sqrt(np.mean(np.abs(X) ** 2))))
 
     K, N, even = work.N_COMPONENTS, M + 1, np.full((M + 1, T), 1 / (M + 1))
     B, H = rng.uniform(0.1, 1, (M, F, K)), rng.uniform(0.1, 1, (M, K, T))
@@ -130,16 +130,16 @@ def convolutive(M: int, F: int, T: int) -> Iterator[Case]:
     phi = 1 / np.sqrt(frames().power())
     for update in ("iss", "ip"):
         f = frames()
-        yield f"AuxIVA {update.upper()}: frame_sweep", lambda f=f, u=update: f.move(phi, u), work.sweep(F, M, T, update)
-    low = backend.LowRank(frames(), B, H)
-    yield "ILRMA ISS: lowrank_sweep", lambda: low.move("iss"), work.lowrank(F, M, T)
-    directions = backend.Directions(frames(), B, H, np.eye(M) + 0.1)
-    yield "FastMNMF2 ISS: diagonal_sweep", lambda: directions.move("iss"), work.diagonal(F, M, T)
-    bins = backend.Binwise(frames())
-    yield "FD-ICA ISS: binwise_sweep", lambda: bins.move("iss"), work.binwise(F, M, T)
-    masks = backend.Angular(frames(), R, 1e-3)
+        yield f"AuxIVA {update.upper()}: frame_sweep", lambda f=f, u=update: f.update(phi, u), work.sweep(F, M, T, update)
+    low = backend.low_rank(frames(), B, H)
+    yield "ILRMA ISS: lowrank_sweep", lambda: low.update("iss"), work.lowrank(F, M, T)
+    directions = backend.fast_mnmf(frames(), B, H, np.eye(M) + 0.1)
+    yield "FastMNMF2 ISS: diagonal_sweep", lambda: directions.update("iss"), work.diagonal(F, M, T)
+    bins = backend.laplace_per_bin(frames())
+    yield "FD-ICA ISS: binwise_sweep", lambda: bins.update("iss"), work.binwise(F, M, T)
+    masks = backend.angular_mixture(frames(), R, 1e-3)
     yield f"cACGMM, {N} talkers: angular_sweep", lambda: masks.step(even), work.angular(F, M, T, N)
-    full = backend.FullRank(frames(), np.ones((F, N, T)), R, noise=0.05)
+    full = backend.full_rank(frames(), np.ones((F, N, T)), R, noise=0.05)
     yield f"full rank, {N} talkers: gauss_sweep", full.step, work.full_rank(F, M, T, N)
 
 
@@ -148,9 +148,9 @@ def late_echo(M: int, F: int, T: int) -> Iterator[Case]:
     X = recording(F, M, T)
     how = {"delay": 3, "n_iter": 1, "context": 0, "power": None, "level": 1.0}
     yield "WPE, 10 taps: wpe_bins", lambda: backend.prediction_filters(X, taps=10, **how), work.prediction(F, M, T, 10)
-    f = backend.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, 1.0)
-    sweep, phi = backend.Past(f, X, 5, 2), np.ones((M, T))
-    yield "T-ISS, 5 taps: past_sweep", lambda: sweep.move(phi), work.past(F, M, T, 5)
+    f = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, 1.0)
+    sweep, phi = backend.joint_prediction(f, X, 5, 2), np.ones((M, T))
+    yield "T-ISS, 5 taps: past_sweep", lambda: sweep.update(phi), work.past(F, M, T, 5)
 
 
 def instantaneous(M: int, n: int) -> Iterator[Case]:

@@ -14,7 +14,7 @@ import numpy as np
 
 import bss
 from bss.networks import corpus
-from bss.pipeline import neural
+from bss.pipeline.analysis import speech
 
 RATE = 16_000
 RT60 = (0.15, 0.25, 0.4, 0.6)
@@ -124,8 +124,8 @@ def print_aside(name: str, pairs: list[np.ndarray]) -> None:
         gains.append(float(after - before))
     print(
         f"| {name} | {applied} of {len(pairs)} | {min(gains):+.1f} to {max(gains):+.1f} dB "
-        f"| {min(distances):.2f} ({neural.SPEECH}) | {max(voiced):.2f} ({neural.VOICED}) "
-        f"| {max(syllables):.2f} ({neural.SYLLABLES}) |"
+        f"| {min(distances):.2f} ({speech.DISTANCE}) | {max(voiced):.2f} ({speech.VOICED}) "
+        f"| {max(syllables):.2f} ({speech.SYLLABLES}) |"
     )
 
 

@@ -1,9 +1,11 @@
 from .metrics.score import Scores as Scores, score as score
 from .metrics.si_sdr import si_sdr as si_sdr
 from .networks.denoiser.denoise import denoise as denoise
+from .pipeline.filters import Filters as Filters, load_filters as load_filters
 from .pipeline.result import Unmixed as Unmixed
 from .pipeline.unmix import unmix as unmix
-from .scenes.mixing import Scene as Scene, mix as mix
+from .scenes.mixing import mix as mix
+from .scenes.scene import Scene as Scene
 from .signals.audio import read as read, write as write
 from .signals.stft import Stft as Stft
 from .solvers.fdica import fdica as fdica

@@ -1,4 +1,4 @@
-"""The checks of arrays at the door: before the work, saying what came, what was expected and what to try."""
+"""Checks of arrays passed by the caller: an error says what was passed, what is expected, and what to try."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from bss.errors import InputError
 
 
 def check_recording(x: Any, *, name: str = "x") -> np.ndarray:
-    """`x` as a floating (M, n) array of finite numbers with more samples than channels; never a copy of a good array.
+    """`x` as a floating-point (M, n) array of finite numbers with more samples than channels; a good array is not copied.
 
     Raises
     ------
     InputError
-        What `check_shape` raises, or NaN or inf.
+        As `check_shape`, or `x` contains NaN or infinite samples.
     """
     a = check_shape(x, name=name)
     for k in range(len(a)):
         bad = np.flatnonzero(~np.isfinite(a[k]))
         if bad.size:
             raise InputError(
-                f"channel {k} of {name} holds {bad.size} NaN or infinite samples, the first at sample {bad[0]}",
-                "no separation of them can be trusted", "leave that channel out, or cut the recording before it",
+                f"channel {k} of {name} contains {bad.size} NaN or infinite samples, the first at sample {bad[0]}",
+                "no result computed from them can be trusted", "leave that channel out, or cut the recording before them",
             )  # fmt: skip
     return a
 
 
 def check_shape(x: Any, *, name: str = "x") -> np.ndarray:
-    """`x` as a floating (M, n) array with more samples than channels, finite or not.
+    """`x` as a floating-point (M, n) array with more samples than channels, finite or not.
 
     Raises
     ------
     InputError
-        Wrong number of axes, axes the wrong way round, not numbers, no samples.
+        `x` does not have two axes, has them in the wrong order, is not numeric, or is empty.
     """
     a = np.asarray(x)
     if a.ndim != 2:
@@ -45,11 +45,11 @@ def check_shape(x: Any, *, name: str = "x") -> np.ndarray:
         )
     if a.dtype.kind in "iub":
         raise InputError(
-            f"{name} holds {a.dtype} numbers", "expected float32 or float64 samples between -1 and 1",
+            f"{name} contains {a.dtype} numbers", "expected float32 or float64 samples between -1 and 1",
             f"x = x.astype('float32') / {np.iinfo(a.dtype).max if a.dtype.kind in 'iu' else 1}",
         )  # fmt: skip
     if a.dtype.kind != "f":
-        raise InputError(f"{name} holds {a.dtype} values", "expected real float32 or float64 samples")
+        raise InputError(f"{name} contains {a.dtype} values", "expected real float32 or float64 samples")
     if a.dtype.itemsize not in (4, 8):
         a = a.astype(np.float32 if a.dtype.itemsize < 4 else np.float64)
     m, n = a.shape
@@ -57,6 +57,8 @@ def check_shape(x: Any, *, name: str = "x") -> np.ndarray:
         raise InputError(f"{name} is empty: shape {a.shape}")
     if m > n:
         raise InputError(
-            f"{name} has {m} channels of {n} samples", "the axes look swapped: expected (M, n), microphones first", f"{name}.T"
+            f"{name} has {m} channels of {n} samples",
+            "the axes seem to be swapped: expected (M, n), microphones first",
+            f"{name}.T",
         )
     return a

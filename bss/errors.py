@@ -1,6 +1,6 @@
-"""What goes wrong, said so that a person can act on it; and the checks of options.
+"""Errors that a user can act on, and checks of options.
 
-Every error says what is wrong, why that stops the work, and what to try. The command line turns them into exit codes.
+Every error says what is wrong, why that is a problem, and what to try. The command line turns errors into exit codes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class BssError(Exception):
-    """Something a user can put right.
+    """Something the user can fix.
 
     Parameters
     ----------
     what : str
         What is wrong, naming the file, channel or option.
     why : str
-        Why this stops the work.
+        Why that is a problem.
     hint : str
         What to try.
     """
@@ -34,25 +34,25 @@ class InputError(BssError):
 
 
 class UsageError(BssError):
-    """An option or argument has a value that cannot work."""
+    """An option or argument has an invalid value."""
 
     exit_code = 2
 
 
 class QualityError(BssError):
-    """A quality gate that the user set was not passed."""
+    """The result is below a quality threshold set by the user."""
 
     exit_code = 5
 
 
 class SolverError(BssError):
-    """A solver diverged, and its one fallback did too."""
+    """A solver diverged, and so did its fallback."""
 
     exit_code = 1
 
 
 def check_int(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as an int within [low, high], or UsageError."""
+    """`value` as an int within [low, high]; otherwise UsageError."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -64,7 +64,7 @@ def check_int(name: str, value: Any, low: int, high: int | None = None) -> int:
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """`value` if it is one of `choices`, or UsageError with the closest name."""
+    """`value` if it is one of `choices`; otherwise UsageError with the closest name."""
     if value in choices:
         return value
     import difflib

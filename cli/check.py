@@ -1,4 +1,4 @@
-"""`bss check`: what is in a recording, before it is separated."""
+"""`bss check`: whether a recording can be separated, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ import click
 
 from bss.errors import InputError
 
-from .common import Output, command, say_if_cold
+from .common import Output, announce_compiling, command
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bss.pipeline.analysis.channels import Preflight
     from bss.pipeline.choose import Choice
-    from bss.pipeline.preflight import Preflight
     from bss.signals.audio import Recording
 
 
 @command("check")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds.")
-@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds.")
+@click.option("--start", type=click.FloatRange(0), default=0.0, help="Start at this time in seconds.")
+@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End at this time in seconds.")
 def check(out: Output, files: tuple[str, ...], start: float, end: float | None) -> None:
-    """Look at ONE recording, made by several microphones, and say whether it can be separated. Changes nothing.
+    """Check whether ONE recording, made by several microphones, can be separated. Writes nothing.
 
-    FILES are the microphones of one recording: a file each, one file of many channels, or a mixture; folders and
-    wildcards are expanded; - reads a WAV from stdin. Silent, copied, broken, clipped and faint channels are named, and
-    the method that suits the delays between the microphones.
-    Ends with exit code 0 if `bss unmix` can separate what is usable, and with 3 if not.
+    FILES are the microphones of one recording: one file each, one multichannel file, or a combination; folders and
+    wildcards are expanded; - reads a WAV from stdin. Reports silent, duplicate, damaged, clipped and very quiet channels,
+    and the separation method that suits the recording. The exit code is 0 if bss unmix can separate it, and 3 if not.
 
     \b
     Examples:
@@ -37,27 +36,28 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
       bss check meeting.wav --start 60 --end 180
       bss check anna.wav ben.wav carla.wav --json > check.json
     """
+    from bss.pipeline.analysis.channels import preflight
+    from bss.pipeline.options import UnmixOptions
     from bss.pipeline.plan import decide
-    from bss.pipeline.preflight import preflight
     from bss.signals.audio import load
     from bss.signals.paths import expand
 
     recording = load(expand(files), start=start, end=end)
     names = [f"mic {k + 1} ({channel.name})" for k, channel in enumerate(recording.channels)]
-    look = preflight(recording.x, recording.rate, names)
-    say_if_cold(out)
+    checked = preflight(recording.x, recording.rate, names)
+    announce_compiling(out)
     try:
-        choice = decide(look, recording.x, recording.rate).choice
-    except InputError as error:  # the table and the document are complete all the same, and say so
-        _print(out, recording, look, None)
+        choice = decide(checked, recording.x, recording.rate, UnmixOptions()).choice
+    except InputError as error:  # the table and the JSON document are printed nevertheless
+        _print(out, recording, checked, None)
         failure = {"what": error.what, "why": error.why, "try": error.hint, "exit_code": error.exit_code}
-        out.emit({**_document(recording, look, None), "separable": False, "error": failure})
+        out.emit({**_document(recording, checked, None), "separable": False, "error": failure})
         raise
-    _print(out, recording, look, choice)
-    out.emit({**_document(recording, look, choice), "separable": True})
+    _print(out, recording, checked, choice)
+    out.emit({**_document(recording, checked, choice), "separable": True})
 
 
-def _document(recording: Recording, look: Preflight, choice: Choice | None) -> dict[str, Any]:
+def _document(recording: Recording, checked: Preflight, choice: Choice | None) -> dict[str, Any]:
     n = recording.x.shape[1]
     channels = [
         {
@@ -66,9 +66,9 @@ def _document(recording: Recording, look: Preflight, choice: Choice | None) -> d
             "channel": channel.index + 1,
             "peak_dbfs": _finite(level.peak_dbfs),
             "rms_dbfs": _finite(level.rms_dbfs),
-            "usable": k in look.usable,
+            "usable": k in checked.usable,
         }
-        for k, (channel, level) in enumerate(zip(recording.channels, look.levels, strict=True))
+        for k, (channel, level) in enumerate(zip(recording.channels, checked.levels, strict=True))
     ]
     return {
         "inputs": list(dict.fromkeys(channel.file for channel in recording.channels)),
@@ -79,16 +79,16 @@ def _document(recording: Recording, look: Preflight, choice: Choice | None) -> d
         "subtype": recording.subtype,
         "repairs": list(recording.repairs),
         "channels": channels,
-        "usable": [k + 1 for k in look.usable],
-        "findings": [_finding(entry) for entry in look.to_list()],
-        "method": choice and choice.method,
+        "usable": [k + 1 for k in checked.usable],
+        "findings": [_finding(entry) for entry in checked.to_list()],
+        "method": choice and choice.method.name,
         "reason": choice and choice.reason,
         "evidence": choice and choice.evidence,
     }
 
 
 def _finding(entry: dict[str, Any]) -> dict[str, Any]:
-    """A finding with microphones counted from 1, as everywhere that people read."""
+    """A finding with microphones counted from 1, as in all output."""
     channel, other = entry.pop("channel"), entry.pop("other")
     return {"mic": _from_one(channel), "other_mic": _from_one(other), **entry}
 
@@ -102,46 +102,46 @@ def _finite(value: float) -> float | None:
 
 
 def _printable(text: str) -> str:
-    """Without what would break a line or could not be printed: control characters, and bytes that are no text."""
+    """`text` without control characters and bytes that are not text, which would break the line."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _print(out: Output, recording: Recording, look: Preflight, choice: Choice | None) -> None:
-    """The table of channels, the facts about the recording, then a line for each repair and finding."""
+def _print(out: Output, recording: Recording, checked: Preflight, choice: Choice | None) -> None:
+    """Print the table of channels, the properties of the recording, and a line for each repair and finding."""
     if out.as_json:
         return
     from rich.text import Text
 
     console = out.console()
-    fold = console.is_terminal
-    if not fold:  # what is piped is read by programs too: a line stays a line
+    wrap = console.is_terminal
+    if not wrap:  # piped output may be read by programs: one line each
         console.width = 10_000
-    console.print(_channel_table(recording, look))
-    for label, text in (*_facts(recording, look, choice), *_notes(recording, look)):
-        console.print(Text(f"{label:<10}{_printable(text)}"), soft_wrap=not fold)
+    console.print(_channel_table(recording, checked))
+    for label, text in (*_facts(recording, checked, choice), *_notes(recording, checked)):
+        console.print(Text(f"{label:<10}{_printable(text)}"), soft_wrap=not wrap)
 
 
-def _facts(recording: Recording, look: Preflight, choice: Choice | None) -> list[tuple[str, str]]:
-    """What is true of the recording as a whole: a label and a text each."""
+def _facts(recording: Recording, checked: Preflight, choice: Choice | None) -> list[tuple[str, str]]:
+    """The properties of the recording as a whole, as labels and texts."""
     n, m = recording.x.shape[1], len(recording.channels)
     facts = [
         ("rate", f"{recording.rate} Hz"),
         ("length", f"{n / recording.rate:.3f} s ({n} samples)"),
         ("format", f"{recording.format} {recording.subtype}"),
-        ("usable", f"{len(look.usable)} of {m} {'channel' if m == 1 else 'channels'}"),
+        ("usable", f"{len(checked.usable)} of {m} {'channel' if m == 1 else 'channels'}"),
     ]
     if choice is None:
         return facts
-    late = "none" if choice.delay_free else f"up to {choice.evidence['largest_delay_ms']:.2f} ms between the microphones"
+    late = "none" if choice.delays.delay_free else f"up to {choice.evidence['largest_delay_ms']:.2f} ms between the microphones"
     return [*facts, ("delays", late), ("method", choice.reason)]
 
 
-def _notes(recording: Recording, look: Preflight) -> list[tuple[str, str]]:
+def _notes(recording: Recording, checked: Preflight) -> list[tuple[str, str]]:
     repairs = [("repaired", text) for text in recording.repairs]
-    return repairs + [(finding.severity, finding.message) for finding in look.findings]
+    return repairs + [(finding.severity, finding.message) for finding in checked.findings]
 
 
-def _channel_table(recording: Recording, look: Preflight) -> Table:
+def _channel_table(recording: Recording, checked: Preflight) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -150,7 +150,7 @@ def _channel_table(recording: Recording, look: Preflight) -> Table:
     for title in ("peak dBFS", "RMS dBFS"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("used", no_wrap=True)
-    for k, (channel, level) in enumerate(zip(recording.channels, look.levels, strict=True)):
-        name = Text(f"mic {k + 1} = {_printable(channel.name)}")  # as Text, brackets in a name are no markup
-        table.add_row(name, f"{level.peak_dbfs:.1f}", f"{level.rms_dbfs:.1f}", "yes" if k in look.usable else "left out")
+    for k, (channel, level) in enumerate(zip(recording.channels, checked.levels, strict=True)):
+        name = Text(f"mic {k + 1} = {_printable(channel.name)}")  # as Text, so that brackets in a name are not markup
+        table.add_row(name, f"{level.peak_dbfs:.1f}", f"{level.rms_dbfs:.1f}", "yes" if k in checked.usable else "left out")
     return table

@@ -1,6 +1,6 @@
-"""What every command shares: the four output options, where words and data go, and how errors end.
+"""What all commands share: the output options, where text and data go, and how errors are reported.
 
-Data go to stdout, words to stderr. With `--json` stdout holds exactly one JSON document, after an error too.
+Data go to stdout, messages to stderr. With `--json` stdout receives exactly one JSON document, even after an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass
 class Output:
-    """Where a command's words and data go. Commands get one as their first argument."""
+    """The output of a command. Commands receive it as their first argument."""
 
     as_json: bool = False
     quiet: bool = False
@@ -40,41 +40,41 @@ class Output:
     emitted: bool = field(default=False, init=False)
 
     def say(self, text: str) -> None:
-        """A line for people, on stderr; silent with -q."""
+        """Print a message on stderr, unless -q."""
         if not self.quiet:
             click.echo(text, err=True)
 
     def detail(self, text: str) -> None:
-        """A line for the curious, on stderr; only with -v."""
+        """Print a detail on stderr, only with -v."""
         if self.verbose and not self.quiet:
             click.echo(text, err=True)
 
     def warn(self, text: str) -> None:
-        """A line that must be seen, on stderr, even with -q."""
+        """Print a warning on stderr, even with -q."""
         click.echo(f"warning: {text}", err=True)
 
     def emit(self, document: dict[str, Any]) -> None:
-        """The one JSON document on stdout; nothing without --json."""
+        """Print the JSON document on stdout, only with --json."""
         if self.as_json:
             self.emitted = True
             click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2, default=_plain, allow_nan=False))
 
     def data(self, text: str) -> None:
-        """What was asked for, on stdout; nothing with --json, where `emit` says it."""
+        """Print the result on stdout, unless --json, where `emit` prints it."""
         if not self.as_json:
             click.echo(text)
 
     def console(self, *, stderr: bool = False) -> Console:
-        """A rich console for tables: stdout by default, plain when not a terminal."""
+        """A rich console for tables, on stdout by default; plain text unless a terminal."""
         from rich.console import Console
 
-        # piped output must not be folded at 80 columns
+        # piped output must not be wrapped at 80 columns
         width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
         return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
     @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float], None]]:
-        """A progress bar with the time left, on stderr, only on a terminal. Yields `update(fraction)`."""
+        """A progress bar with the remaining time, on stderr, only on a terminal. Yields `update(fraction)`."""
         if self.quiet or not sys.stderr.isatty():
             yield lambda fraction: None
             return
@@ -95,12 +95,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def say_if_cold(out: Output) -> None:
-    """Say, for the rest of this command, why the first solve on a machine takes long: when something is compiled indeed."""
+def announce_compiling(out: Output) -> None:
+    """During this command, explain the wait when kernels have to be compiled, as they are once on every machine."""
     from bss.backends.cpu import compiling
 
-    said = compiling.told(lambda: out.say("compiling the kernels for this machine, once: some ten seconds"))
-    click.get_current_context().with_resource(said)
+    message = "compiling for this machine, only once: this takes about ten seconds"
+    click.get_current_context().with_resource(compiling.told(lambda: out.say(message)))
 
 
 class OneOf(click.ParamType):
@@ -123,23 +123,23 @@ class OneOf(click.ParamType):
         raise UsageError(f"{option} {value} is not known", hint=hint)
 
 
-def answered(main: Callable[..., Any], words: list[str], help_at: str) -> int:
-    """Run a click group on the words of a command line; what is wrong with them is said as every other error is."""
+def run_group(group: Callable[..., Any], words: list[str], program: str) -> int:
+    """Run a click group on a command line, and return the exit code; `program` is named in hints, as in "bss mix --help"."""
     out = Output(as_json="--json" in words, debug="--debug" in words)
     try:
-        code = main(args=list(words), standalone_mode=False)
+        code = group(args=list(words), standalone_mode=False)
     except BssError as error:  # from the conversion of an option
         return _failed(out, error, error.what, error.why, error.hint, error.exit_code)
     except click.ClickException as error:
-        return _failed(out, error, *_put(error, help_at), error.exit_code)
+        return _failed(out, error, *_explain(error, program), error.exit_code)
     except click.Abort as error:
         return _failed(out, error, "interrupted", "", "", 130)
     return code if isinstance(code, int) else 0
 
 
-def _put(error: click.ClickException, help_at: str) -> tuple[str, str, str]:
-    """What click has to say: what, why, what to try."""
-    hint = f"{help_at} --help"
+def _explain(error: click.ClickException, program: str) -> tuple[str, str, str]:
+    """An error of click as what, why, and what to try."""
+    hint = f"{program} --help"
     if isinstance(error, click.NoSuchOption):
         close = f"did you mean {' or '.join(sorted(error.possibilities))}? " if error.possibilities else ""
         return f"there is no option {error.option_name}", "", close + hint
@@ -150,7 +150,7 @@ def _put(error: click.ClickException, help_at: str) -> tuple[str, str, str]:
 
 
 def command(name: str) -> Callable[[F], click.Command]:
-    """A click command with --json, -q, -v, --debug, whose function gets an `Output` first and may raise BssError."""
+    """A click command with --json, -q, -v and --debug, whose function receives an `Output` first and may raise BssError."""
 
     def wrap(function: F) -> click.Command:
         @functools.wraps(function)
@@ -160,9 +160,9 @@ def command(name: str) -> Callable[[F], click.Command]:
 
         decorated: Any = run
         for option in (
-            click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-            click.option("-v", "--verbose", count=True, help="Say more."),
-            click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
+            click.option("--debug", is_flag=True, help="Show the traceback of errors."),
+            click.option("-v", "--verbose", count=True, help="Print more details."),
+            click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors."),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
         ):
             decorated = option(decorated)
@@ -172,7 +172,7 @@ def command(name: str) -> Callable[[F], click.Command]:
 
 
 def _guarded(out: Output, work: Callable[[], Any]) -> int:
-    """Run the work; every way it can end becomes an exit code and a message for people."""
+    """Run the work; whatever it raises becomes an exit code and a message."""
     try:
         work()
     except BssError as error:
@@ -181,18 +181,18 @@ def _guarded(out: Output, work: Callable[[], Any]) -> int:
         return _failed(out, error, "interrupted", "", "", 130)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except BrokenPipeError:  # `| head` has read enough; the flush at the end of the program must not complain either
+    except BrokenPipeError:  # as with `| head`; the flush at exit must not fail either
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _failed(out, error, f"{place}{error.strerror or error}", "the system refused it", "", 3)
+        return _failed(out, error, f"{place}{error.strerror or error}", "the operating system refused it", "", 3)
     except MemoryError as error:
         return _failed(out, error, "not enough memory", str(error), "a shorter part with --start and --end", 1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: said and turned into exit code 1
-        hint = "run again with --debug for the traceback, and report it"
-        return _failed(out, error, f"internal error: {type(error).__name__}: {error}", "this is a fault in bss", hint, 1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: reported, with exit code 1
+        hint = "run it again with --debug, and report the traceback"
+        return _failed(out, error, f"internal error: {type(error).__name__}: {error}", "this is a bug in bss", hint, 1)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import OneOf, Output, command
-from .unmix import SUBTYPES
+from .tracks import SUBTYPES
 
 if TYPE_CHECKING:
     from bss.signals.audio import Recording

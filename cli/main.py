@@ -1,4 +1,4 @@
-"""`bss`: the command group. Commands load when they are called, so that `bss --help` answers at once."""
+"""`bss`: the command group. Commands are imported when they are called, so that `bss --help` is fast."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ import click
 
 from bss import __version__
 
-from .common import answered
+from .common import run_group
 
 COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
-    "mix": "Make a recording of several talkers in a room, with the truth beside it.",
-    "score": "Score separated tracks against the true ones.",
-    "denoise": "Take noise out of recordings of speech, or of separated tracks.",
+    "apply": "Separate another recording of a room with filters that were learned before.",
+    "mix": "Simulate a recording of several talkers in a room, with ground truth.",
+    "score": "Score separated tracks against the true sources.",
+    "denoise": "Remove noise from recordings of speech, or from separated tracks.",
     "train": "Train networks: autoencoders, a denoiser, a source model.",
-    "check": "Look at recordings before separating them; change nothing.",
-    "voices": "Speak texts into files, as test voices.",
+    "check": "Check a recording for problems before separating it.",
+    "voices": "Synthesise speech, as test voices.",
 }
-# Modules make very many objects that stay: looking for garbage among them as often as Python does on its own takes a twentieth
-# of the time of a short command.
-GARBAGE = 200_000
+# Imports create very many long-lived objects; collecting garbage as often as Python does by default takes a twentieth of the
+# time of a short command.
+GC_THRESHOLD = 200_000
 
 
 class LazyGroup(click.Group):
@@ -38,14 +39,13 @@ class LazyGroup(click.Group):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
         standalone_mode: bool = True, **extra: Any,
     ) -> Any:  # fmt: skip
-        """What is wrong with the words of a command line is said, and answered with --json, as every other error is."""
+        """Run the command; errors in the command line itself are reported like all others, also with --json."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         words = list(sys.argv[1:] if args is None else args) or ["--help"]
-        help_at = f"bss {words[0]}" if words[0] in COMMANDS else "bss"
-        sys.exit(
-            answered(functools.partial(super().main, prog_name=prog_name, complete_var=complete_var, **extra), words, help_at)
-        )
+        program = f"bss {words[0]}" if words[0] in COMMANDS else "bss"
+        group = functools.partial(super().main, prog_name=prog_name, complete_var=complete_var, **extra)
+        sys.exit(run_group(group, words, program))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # click would import every command for its one-line help
+        # click would import every command for its short help
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -82,16 +82,16 @@ def cli() -> None:
     \b
     Examples:
       bss unmix mics/*.wav -o sources/          one file per talker
-      bss mix voices/ --mics 4 -o scene/        a test recording with its truth
-      bss score scene/truth sources/            how well it went
+      bss mix voices/ --mics 4 -o scene/        a test recording with ground truth
+      bss score scene/truth sources/            how good the separation is
     """
 
 
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script."""
-    gc.set_threshold(GARBAGE)
-    atexit.register(gc.freeze)  # or Python takes all of it apart before it ends: a sixth of the time of a short `bss unmix`
-    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to stop
+    gc.set_threshold(GC_THRESHOLD)
+    atexit.register(gc.freeze)  # skips the collection at exit, a sixth of the time of a short `bss unmix`
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot display must not stop the program
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     return cli.main(args=argv, prog_name="bss")

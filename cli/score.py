@@ -1,4 +1,4 @@
-"""`bss score`: how well a separation went, where the truth is known."""
+"""`bss score`: the quality of a separation, where the true sources are known."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @command("score")
 @click.argument("paths", nargs=-1, metavar="REFERENCES ESTIMATES")
-@click.option("--mixture", default=None, help="The recording before separation, for the improvements: file, folder or glob.")
+@click.option("--mixture", default=None, help="The recording before separation, to compute improvements: file, folder or glob.")
 @click.option("--reference-mic", type=click.IntRange(1), default=1, show_default=True,
-              help="Microphone to compare at: that channel of references and mixture with several.")  # fmt: skip
-@click.option("--no-permute", is_flag=True, help="Estimate k belongs to reference k, in the order of their names.")
+              help="Microphone to compare at: the channel of multichannel references and mixtures.")  # fmt: skip
+@click.option("--no-permute", is_flag=True, help="Compare estimate k with reference k, in the order of their names.")
 @click.option("--fail-under", type=float, default=None, metavar="DB",
-              help="Exit code 5 if the mean SI-SDR (not its improvement) is lower, or a talker has none.")  # fmt: skip
+              help="Exit with code 5 if the mean SI-SDR (not its improvement) is lower, or a talker has none.")  # fmt: skip
 def score(out: Output, paths: tuple[str, ...], mixture: str | None, reference_mic: int, **options: Any) -> None:
-    """Score separated tracks against the true ones: SI-SDR, and SDR, SIR and SAR of BSS-eval v3 with 512 taps.
+    """Score separated tracks against the true sources: SI-SDR, and SDR, SIR and SAR of BSS-eval v3 with 512 taps.
 
-    REFERENCES and ESTIMATES are a folder, a file or a quoted glob each. A reference file is one talker; of several
-    channels, such as `bss mix` writes to truth/, each is a microphone. Every channel of the estimates is an estimate;
-    residual.wav is none. Each reference is scored with the estimate that fits it best (greatest mean SIR).
+    REFERENCES and ESTIMATES are a folder, a file or a quoted glob each. A reference file is one talker; if it has several
+    channels, as in the truth/ folder of bss mix, each is a microphone. Every channel of the estimates is an estimate,
+    except for residual.wav. Each reference is compared with the estimate that matches it best (greatest mean SIR).
 
     \b
     Examples:
@@ -47,87 +47,87 @@ def score(out: Output, paths: tuple[str, ...], mixture: str | None, reference_mi
     references, estimates = _two(paths, mixture)
     threshold: float | None = options["fail_under"]
     if threshold is not None and not math.isfinite(threshold):
-        raise UsageError(f"--fail-under {threshold} is not a level", "no score could pass it or fail it", "a number of dB")
-    job = Job(reference_mic)
-    truth = job.read_references(references)
-    separated = job.read_estimates(estimates, truth.rate)
-    before = job.read_mixture(mixture, truth.rate) if mixture else None
-    n = job.shortest({"references": truth, "estimates": separated} | ({"mixture": before} if before else {}))
+        raise UsageError(f"--fail-under {threshold} is not a level", "it must be a finite number", "a level in dB, such as 10")
+    inputs = Inputs(reference_mic)
+    truth = inputs.read_references(references)
+    separated = inputs.read_estimates(estimates, truth.rate)
+    before = inputs.read_mixture(mixture, truth.rate) if mixture else None
+    n = inputs.common_length({"references": truth, "estimates": separated} | ({"mixture": before} if before else {}))
     scores = score_tracks(
         truth.x[:, :n], separated.x[:, :n], before.x[:, :n] if before else None, permute=not options["no_permute"]
     )
-    # a reference is a file, whichever its microphone; an estimate is a channel
-    rows = Rows(scores, _names([c.file for c in truth.channels]), _names([c.name for c in separated.channels]))
-    job.notes += rows.notes()
-    job.warnings += rows.warnings()
-    for note in job.notes:
+    # a reference is a file, whatever the microphone; an estimate is a channel
+    results = Results(scores, _names([c.file for c in truth.channels]), _names([c.name for c in separated.channels]))
+    inputs.notes += results.notes()
+    inputs.warnings += results.warnings()
+    for note in inputs.notes:
         out.say(note)
-    for warning in job.warnings:
+    for warning in inputs.warnings:
         out.warn(warning)
     if not out.as_json:
-        out.console().print(rows.table())
+        out.console().print(results.table())
         out.data("in dB" + ("; i: improvement over the mixture" if before else ""))
-    gate = rows.gate(threshold)
+    gate = results.gate(threshold)
     out.emit({
         "inputs": {"references": _files(truth), "estimates": _files(separated), "mixture": before and _files(before)},
         "reference_mic": reference_mic, "rate": truth.rate, "samples": n, "seconds": n / truth.rate,
-        **rows.document(), "gate": gate, "notes": job.notes, "warnings": job.warnings,
+        **results.document(), "gate": gate, "notes": inputs.notes, "warnings": inputs.warnings,
     })  # fmt: skip
     _enforce(gate)
 
 
 def _two(paths: tuple[str, ...], mixture: str | None) -> tuple[str, str]:
     if len(paths) != 2:
-        why = "the shell may have expanded a glob" if len(paths) > 2 else "expected the true tracks and the separated ones"
+        why = "the shell may have expanded a glob" if len(paths) > 2 else "expected the true and the separated tracks"
         hint = 'folders, or globs in quotes: bss score "truth/*.wav" "sources/*.wav"'
-        raise UsageError(f"{len(paths)} names were given, not REFERENCES and ESTIMATES", why, hint)
+        raise UsageError(f"expected two arguments, REFERENCES and ESTIMATES, but there are {len(paths)}", why, hint)
     if [*paths, mixture].count("-") > 1:
-        raise UsageError("- is given twice", "stdin can be read only once", "files for the others")
+        raise UsageError("- is used twice", "stdin can be read only once", "files for the others")
     return paths[0], paths[1]
 
 
 def _names(labels: list[str]) -> list[str]:
-    """For people: file names, with folders only where names alone would be the same."""
+    """Display names: file names, with their folders only if the names alone are ambiguous."""
     short = [Path(label).name for label in labels]
     return short if len(set(short)) == len(short) else labels
 
 
 def _files(tracks: Recording) -> list[dict[str, Any]]:
-    """For programs, channels counted from 1."""
+    """As JSON values, channels counted from 1."""
     return [{"file": channel.file, "channel": channel.index + 1} for channel in tracks.channels]
 
 
-def _pick(tracks: Recording, rows: list[int]) -> Recording:
-    """Some of them, which must be finite."""
+def _select(tracks: Recording, indices: list[int]) -> Recording:
+    """Some of the tracks, which must be finite."""
     import numpy as np
 
-    channels = tuple(tracks.channels[k] for k in rows)
-    for k, channel in zip(rows, channels, strict=True):
+    channels = tuple(tracks.channels[k] for k in indices)
+    for k, channel in zip(indices, channels, strict=True):
         bad = int(np.count_nonzero(~np.isfinite(tracks.x[k])))
         if bad:
-            raise InputError(f"{channel.name} holds {bad} NaN or infinite samples", "no score of them means anything")
-    return tracks if len(rows) == len(tracks.channels) else replace(tracks, x=tracks.x[rows], channels=channels)
+            raise InputError(f"{channel.name} contains {bad} NaN or infinite samples", "a score of them is meaningless")
+    return tracks if len(indices) == len(tracks.channels) else replace(tracks, x=tracks.x[indices], channels=channels)
 
 
 @dataclass
-class Job:
-    """Reads what is to be compared, and takes down what it had to do for that."""
+class Inputs:
+    """Reads the tracks to compare, and collects notes and warnings about them."""
 
     reference_mic: int
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def read_references(self, pattern: str) -> Recording:
-        """One signal per file: the reference microphone's, where there are several."""
-        everything = self._load([pattern])
-        rows, first = [], 0
-        for channel in everything.channels:
+        """One signal per file: that of the reference microphone if there are several."""
+        recording = self._load([pattern])
+        indices, first = [], 0
+        for channel in recording.channels:
             if channel.index == 0:
-                rows.append(first + self._mic(channel.file, channel.of))
+                indices.append(first + self._mic(channel.file, channel.of))
                 first += channel.of
-        if len(rows) < len(everything.channels):
-            self.notes.append(f"references: channel {self.reference_mic} of those with several (--reference-mic)")
-        return _pick(everything, rows)
+        if len(indices) < len(recording.channels):
+            self.notes.append(f"references: using channel {self.reference_mic} (--reference-mic)")
+        return _select(recording, indices)
 
     def read_estimates(self, pattern: str, rate: int) -> Recording:
         """One signal per channel of every file that is an estimate."""
@@ -136,48 +136,48 @@ class Job:
         files = expand(pattern)
         tracks = [file for file in files if file.stem.lower() != "residual"]
         if len(tracks) < len(files):
-            self.notes.append("residual.wav is what no source explains, not an estimate: left out")
+            self.notes.append("residual.wav is not an estimate, so it is left out")
         if not tracks:
-            raise InputError(f"{pattern} holds a residual and no estimate", "", "the folder that bss unmix wrote")
+            raise InputError(f"{pattern} contains only a residual, no estimates", "", "the folder that bss unmix wrote")
         if Path(pattern, "result.json").is_file():
             tracks = self._listed(Path(pattern, "result.json"), tracks)
-        everything = self._load(tracks)
-        return self._at(_pick(everything, list(range(len(everything.channels)))), "estimates", rate)
+        recording = self._load(tracks)
+        return self._resampled(_select(recording, list(range(len(recording.channels)))), "estimates", rate)
 
     def _listed(self, result: Path, tracks: list[Path]) -> list[Path]:
-        """The tracks that `bss unmix` wrote last; older ones beside them would be scored as if they were its."""
+        """The tracks of the last run of `bss unmix`, without those that an earlier run left in the folder."""
         try:
             document = json.loads(result.read_text(encoding="utf-8"))
             outputs, options = set(document["outputs"]), dict(document.get("options", {}))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            self.warnings.append(f"{result} is not what bss unmix writes, and was not used ({type(error).__name__})")
+            self.warnings.append(f"{result} is ignored: it was not written by bss unmix ({type(error).__name__})")
             return tracks
         mic = options.get("reference_mic", self.reference_mic)
         if mic != self.reference_mic and not options.get("per_mic"):
-            self.warnings.append(f"the estimates are those of microphone {mic}: --reference-mic {mic} would compare them there")
+            self.warnings.append(f"the estimates are for microphone {mic}; to compare them there, use --reference-mic {mic}")
         old = [file.name for file in tracks if file.name not in outputs]
         if old and len(old) < len(tracks):
-            self.warnings.append(f"{', '.join(old)}: not in {result}, so from an earlier run: left out")
+            self.warnings.append(f"{', '.join(old)} left out: not listed in {result}, so from an earlier run")
             tracks = [file for file in tracks if file.name in outputs]
         return tracks
 
     def read_mixture(self, pattern: str, rate: int) -> Recording:
-        """The reference microphone's signal."""
-        everything = self._load([pattern])
-        row = self._mic("the mixture", len(everything.channels))
-        mixture = _pick(everything, [row])
+        """The signal of the reference microphone."""
+        recording = self._load([pattern])
+        mixture = _select(recording, [self._mic("the mixture", len(recording.channels))])
         self.notes.append(f"mixture: {mixture.channels[0].name}")
-        return self._at(mixture, "mixture", rate)
+        return self._resampled(mixture, "mixture", rate)
 
-    def shortest(self, tracks: dict[str, Recording]) -> int:
-        """The samples that all have; what is left over is said."""
+    def common_length(self, tracks: dict[str, Recording]) -> int:
+        """The length of the shortest; warns about what is cut off the others."""
         n: int = min(t.x.shape[1] for t in tracks.values())
         for name, t in tracks.items():
             more = t.x.shape[1] - n
             if more:
-                far = "; do they belong together?" if more > n else ""
-                by = f"{more} samples ({more / t.rate:.3f} s)"
-                self.warnings.append(f"the {name} are longer by {by}: their end is not scored{far}")
+                doubt = "; do they belong together?" if more > n else ""
+                verb = "is" if name == "mixture" else "are"
+                extra = f"{more} samples ({more / t.rate:.3f} s)"
+                self.warnings.append(f"the {name} {verb} {extra} longer, which are not scored{doubt}")
         return n
 
     def _load(self, files: list[Any]) -> Recording:
@@ -188,26 +188,27 @@ class Job:
         return recording
 
     def _mic(self, name: str, of: int) -> int:
-        """Index of the reference microphone; a single channel is taken to be its."""
+        """Index of the reference microphone; a single channel is taken for it."""
         if of == 1:
             return 0
         if self.reference_mic > of:
             raise UsageError(f"--reference-mic {self.reference_mic}: {name} has {of} channels", hint=f"1 to {of}")
         return self.reference_mic - 1
 
-    def _at(self, tracks: Recording, name: str, rate: int) -> Recording:
-        """The same at the rate of the references."""
+    def _resampled(self, tracks: Recording, name: str, rate: int) -> Recording:
+        """The tracks at the rate of the references."""
         from bss.signals.resample import resample
 
         if tracks.rate == rate:
             return tracks
-        self.warnings.append(f"the {name} are resampled from {tracks.rate} Hz to the {rate} Hz of the references")
+        verb = "is" if name == "mixture" else "are"
+        self.warnings.append(f"the {name} {verb} resampled from {tracks.rate} Hz to the {rate} Hz of the references")
         return replace(tracks, x=resample(tracks.x, tracks.rate, rate), rate=rate)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The scores, with the names of the references and estimates."""
+class Results:
+    """The scores, with the names of references and estimates."""
 
     scores: Scores
     references: list[str]
@@ -218,15 +219,15 @@ class Rows:
         return [self.estimates[k] if k >= 0 else None for k in self.scores.permutation]
 
     def notes(self) -> list[str]:
-        """What is in the order of things."""
+        """Expected peculiarities."""
         from bss.metrics.score import ONE_TALKER
 
         unused = [name for k, name in enumerate(self.estimates) if k not in self.scores.permutation]
-        notes = [f"matched with no reference: {', '.join(unused)}"] if unused else []
+        notes = [f"not assigned to a reference: {', '.join(unused)}"] if unused else []
         return notes + [ONE_TALKER] * (ONE_TALKER in self.scores.reasons)
 
     def warnings(self) -> list[str]:
-        """Why numbers are missing."""
+        """Why scores are missing."""
         from bss.metrics.score import ONE_TALKER
 
         reasons = zip(self.references, self.matched(), self.scores.reasons, strict=True)
@@ -234,7 +235,7 @@ class Rows:
         return [f"{name}: {reason}" for name, reason in named if reason not in ("", ONE_TALKER)]
 
     def table(self) -> Table:
-        """For people."""
+        """For the terminal."""
         from rich.table import Table
         from rich.text import Text
 
@@ -244,16 +245,16 @@ class Rows:
             table.add_column(title, overflow="fold")
         for name in columns:
             table.add_column(_title(name), justify="right", no_wrap=True)
-        # as Text, brackets in a name are no markup
+        # as Text, so that brackets in a name are not markup
         for j, (name, estimate) in enumerate(zip(self.references, self.matched(), strict=True)):
             table.add_row(Text(name), Text(estimate or "-"), *(_db(column[j]) for column in columns.values()))
         table.add_row("mean", "", *(_db(mean[name]) for name in columns), style="bold")
         return table
 
     def document(self) -> dict[str, Any]:
-        """For programs: a row for each reference, the means, the definitions."""
+        """As JSON values: the scores of each reference, the means, the definitions."""
         document = self.scores.to_dict()
-        rows = [
+        scores = [
             {
                 "reference": name,
                 "estimate": estimate,
@@ -262,16 +263,16 @@ class Rows:
             }
             for j, (name, estimate) in enumerate(zip(self.references, self.matched(), strict=True))
         ]
-        return {"scores": rows, **{key: document[key] for key in ("mean", "permutation", "definitions")}}
+        return {"scores": scores, **{key: document[key] for key in ("mean", "permutation", "definitions")}}
 
     def gate(self, threshold: float | None) -> dict[str, Any] | None:
-        """Whether the mean SI-SDR reaches the threshold. A talker without a score is a failure, and no smaller mean."""
+        """Whether the mean SI-SDR reaches the threshold; a talker without a score fails it, and is not ignored."""
         from bss.metrics.score import SILENT_REFERENCE
 
         if threshold is None:
             return None
-        found = zip(self.references, self.scores.si_sdr, self.scores.reasons, strict=True)
-        missing = [name for name, value, reason in found if math.isnan(value) and reason != SILENT_REFERENCE]
+        scored = zip(self.references, self.scores.si_sdr, self.scores.reasons, strict=True)
+        missing = [name for name, value, reason in scored if math.isnan(value) and reason != SILENT_REFERENCE]
         mean = self.scores.mean["si_sdr"]
         return {
             "measure": "si_sdr",
@@ -295,5 +296,5 @@ def _enforce(gate: dict[str, Any] | None) -> None:
     if gate is None or gate["passed"]:
         return
     if gate["without_score"]:
-        raise QualityError(f"no score for {', '.join(gate['without_score'])}", "--fail-under wants one for every talker")
-    raise QualityError(f"the mean SI-SDR is {gate['mean']:.2f} dB, under the {gate['fail_under']:g} dB of --fail-under")
+        raise QualityError(f"no score for {', '.join(gate['without_score'])}", "--fail-under requires a score for every talker")
+    raise QualityError(f"the mean SI-SDR of {gate['mean']:.2f} dB is below --fail-under {gate['fail_under']:g}")

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import OneOf, Output, command, say_if_cold
+from bss.pipeline.methods.registry import NAMES
+from bss.pipeline.options import EFFORTS, UnmixOptions
+
+from .common import OneOf, Output, announce_compiling, command
+from .tracks import (
+    channel_map,
+    check_output,
+    default_folder,
+    input_files,
+    reading_and_writing,
+    subtype_of,
+    track_names,
+    warn_of_gain,
+    warn_of_leftovers,
+)
 
 if TYPE_CHECKING:
+    from bss.pipeline.filters import Filters
     from bss.pipeline.plan import Plan
+    from bss.pipeline.record import SuccessRecord
     from bss.pipeline.result import Unmixed
     from bss.signals.audio import Recording
 
-METHODS = ("auto", "fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm")
-EFFORTS = ("fast", "normal", "best")
-SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
+DEFAULTS = UnmixOptions()
 
 
 @command("unmix")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default=None, help="Folder for the tracks, or - for one WAV on stdout [separated/NAME].")
-@click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto: counted.")
-@click.option("--method", type=OneOf(METHODS), default="auto", show_default=True, help="How to separate.")
-@click.option("--effort", type=OneOf(EFFORTS), default="normal", show_default=True, help="How long to try, in a room.")
-@click.option(
-    "--reference-mic", type=click.IntRange(1), default=1, show_default=True, help="Levels are those at this microphone."
-)
+@click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto counts them.")
+@click.option("--method", type=OneOf(NAMES), default=DEFAULTS.method, show_default=True, help="How to separate.")
+@click.option("--effort", type=OneOf(EFFORTS), default=DEFAULTS.effort, show_default=True,
+              help="How much time to spend, in a room.")  # fmt: skip
+@click.option("--reference-mic", type=click.IntRange(1), default=DEFAULTS.reference_mic + 1, show_default=True,
+              help="Tracks have the level that this microphone hears.")  # fmt: skip
 @click.option("--per-mic", is_flag=True, help="Everyone has a microphone: one track per microphone, named after it.")
-@click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds.")
-@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds.")
-@click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Of the tracks.")
-@click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
-              help="Against clipping: one gain for all tracks, or keep the levels and write float.")  # fmt: skip
+@reading_and_writing
 @click.option("--weights", default=None, help="Another source model than the one that comes with bss.")
 @click.option("--denoise", is_flag=True, help="Take noise out of the tracks, as bss denoise does; keeps the linear tracks too.")
 @click.option("--strength", type=float, default=1.0, show_default=True, help="Of --denoise: share of the noise that goes.")
 @click.option("--linear", is_flag=True, help="Also write the tracks as linear filters make them, into linear/.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same input and seed, same tracks.")
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
+@click.option("--save-filters", default=None, metavar="FILE", help="Keep the filters, for bss apply.")
+@click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True, help="Same input and seed, same tracks.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--overwrite", "-y", is_flag=True, help="Replace tracks that are there.")
 def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: Any) -> None:
     """Separate ONE recording, made by several microphones, into one track per talker.
 
@@ -56,37 +67,53 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
       bss unmix meeting.wav --sources 3 --start 60 --end 180 -o sources/
       bss unmix anna.wav ben.wav carla.wav --per-mic -o clean/
     """
-    from bss.errors import UsageError
     from bss.signals.audio import load
     from bss.signals.paths import expand
 
-    if output == "-" and out.as_json:
-        raise UsageError("-o - and --json both want stdout", hint="a folder for the tracks, or no --json")
-    if output == "":
-        raise UsageError("-o was given an empty name", hint="look at the variable or quotes it came from")
-    n_sources = _sources(options["sources"])
-    _check_models(options)
+    check_output(out, output)
+    asked = _asked(options)
     clock = time.perf_counter()
     paths = expand(files)
     recording = load(paths, start=options["start"], end=options["end"])
-    names = tuple(channel.name for channel in recording.channels)
-    for k, name in enumerate(names):
-        out.detail(f"mic {k + 1} = {name}")
+    for k, channel in enumerate(recording.channels):
+        out.detail(f"mic {k + 1} = {channel.name}")
     with _threads(out, options["threads"]):
-        found = _plan(recording, n_sources, names, options)
-        seconds = {"read": time.perf_counter() - clock - sum(found.seconds.values())}
-        _say(out, recording, found, options)
+        plan = _plan(recording, asked)
+        seconds = {"read": time.perf_counter() - clock - sum(plan.seconds.values())}
+        _say(out, recording, plan)
         if options["dry_run"]:
-            out.emit({"dry_run": True, **_plan_document(recording, found, names)})
+            out.emit({"dry_run": True, **_plan_document(recording, plan)})
             return
-        tracks = _track_names(recording, found, options["per_mic"])
         if output == "-":
-            _to_stdout(out, recording, found, tracks, options)
+            _to_stdout(out, recording, plan, options)
         else:
-            _to_folder(out, output or _default_folder(paths), recording, found, tracks, seconds, options)
+            _to_folder(out, output or default_folder(paths), recording, plan, seconds, options)
 
 
-def _sources(text: str) -> int | None:
+def _asked(options: dict[str, Any]) -> UnmixOptions:
+    """The options of the separation; what is wrong with them, with weights or a strength, is said before anything is read."""
+    from bss.errors import UsageError
+    from bss.networks.denoiser.denoise import check_strength
+
+    check_strength(options["strength"])
+    if options["strength"] != 1 and not options["denoise"]:
+        raise UsageError("--strength is for --denoise", hint=f"--denoise --strength {options['strength']:g}")
+    if options["weights"] is not None:
+        from bss.networks.source_model.apply import load
+
+        load(options["weights"])
+    return UnmixOptions(
+        n_sources=_n_sources(options["sources"]),
+        method=options["method"],
+        effort=options["effort"],
+        reference_mic=options["reference_mic"] - 1,
+        per_mic=options["per_mic"],
+        rng=options["seed"],
+        weights=options["weights"],
+    )
+
+
+def _n_sources(text: str) -> int | None:
     from bss.errors import UsageError
 
     if text == "auto":
@@ -96,191 +123,144 @@ def _sources(text: str) -> int | None:
     return int(text)
 
 
-def _check_models(options: dict[str, Any]) -> None:
-    """What is wrong with weights, or a strength, is said before anything is read."""
-    from bss.errors import UsageError
-    from bss.networks.denoiser.denoise import check_strength
-
-    check_strength(options["strength"])
-    if options["weights"] is not None:
-        from bss.pipeline.neural import model
-
-        model(options["weights"])
-    if options["strength"] != 1 and not options["denoise"]:
-        raise UsageError("--strength is for --denoise", hint=f"--denoise --strength {options['strength']:g}")
-
-
 def _threads(out: Output, count: int | None) -> Any:
     from bss.backends.cpu import threads
 
-    say_if_cold(out)
+    announce_compiling(out)
     return threads.limited(count)
 
 
-def _plan(recording: Recording, n_sources: int | None, names: tuple[str, ...], options: dict[str, Any]) -> Plan:
+def _plan(recording: Recording, asked: UnmixOptions) -> Plan:
     from bss.errors import UsageError
     from bss.pipeline.plan import plan
 
-    reference = options["reference_mic"]
-    if reference > len(names):
-        raise UsageError(f"--reference-mic {reference}: the recording has {len(names)} channels", hint=f"1 to {len(names)}")
-    return plan(
-        recording.x, recording.rate, n_sources=n_sources, method=options["method"], effort=options["effort"],
-        reference_mic=reference - 1, per_mic=options["per_mic"], names=names,
-    )  # fmt: skip
+    names = tuple(channel.name for channel in recording.channels)
+    if asked.reference_mic >= len(names):
+        raise UsageError(
+            f"--reference-mic {asked.reference_mic + 1}: the recording has {len(names)} channels", hint=f"1 to {len(names)}"
+        )
+    return plan(recording.x, recording.rate, asked, names=names)
 
 
-def _say(out: Output, recording: Recording, found: Plan, options: dict[str, Any]) -> None:
+def _say(out: Output, recording: Recording, plan: Plan) -> None:
     for repair in recording.repairs:
         out.say(f"repaired: {repair}")
-    for warning in found.warnings:
+    for warning in plan.warnings:
         out.warn(warning)
     seconds = recording.x.shape[1] / recording.rate
-    mics = f"{len(found.used)} microphones, {seconds:.1f} s at {recording.rate} Hz"
-    talkers = "1 talker" if found.n_sources == 1 else f"{found.n_sources} talkers"
-    out.say(f"{mics}: {talkers}{'' if found.counted is None else f' ({found.counted.reason})'}")
-    out.say(f"method: {found.choice.reason}")
+    talkers = "1 talker" if plan.n_sources == 1 else f"{plan.n_sources} talkers"
+    counted = "" if plan.count is None else " (counted)"
+    out.say(f"{talkers}{counted}, {len(plan.used)} microphones, {seconds:.1f} s at {recording.rate} Hz")
+    out.say(f"method: {plan.choice.reason}")
+    if plan.count is not None:
+        out.detail(f"counting: {plan.count.reason}")
+    for name, value in plan.choice.evidence.items():
+        out.detail(f"{name.replace('_', ' ')}: {value}")
 
 
-def _plan_document(recording: Recording, found: Plan, names: tuple[str, ...]) -> dict[str, Any]:
-    from bss.pipeline.plan import memory_estimate
-
+def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
     return {
-        "method": found.choice.method,
-        "reason": found.choice.reason,
-        "evidence": found.choice.evidence,
-        "n_sources": found.n_sources,
-        "counting": found.counted and found.counted.evidence(),
-        "channels": list(names),
-        "used": [names[k] for k in found.used],
+        "method": plan.choice.method.name,
+        "reason": plan.choice.reason,
+        "evidence": plan.choice.evidence,
+        "n_sources": plan.n_sources,
+        "counting": plan.count and plan.count.evidence(),
+        "channels": list(plan.channels.names),
+        "used": list(plan.names),
         "repairs": list(recording.repairs),
-        "warnings": list(found.warnings),
-        "memory_bytes": memory_estimate(found, recording.x.shape[1]),
+        "warnings": list(plan.warnings),
+        "memory_bytes": plan.memory,
     }
 
 
-def _track_names(recording: Recording, found: Plan, per_mic: bool) -> tuple[str, ...]:
-    """source1 ..., or with --per-mic the microphones' own names; two files of one name are told apart by a number."""
-    if not per_mic:
-        return tuple(f"source{k + 1}" for k in range(found.n_sources))
-    names: list[str] = []
-    used = [recording.channels[k] for k in found.used]
-    for channel in used:
-        stem = Path(channel.file).stem if channel.file != "-" else "stdin"
-        alone = sum(c.file == channel.file for c in recording.channels) == 1
-        name = base = stem if alone else f"{stem}-{channel.index + 1}"
-        count = 1
-        while name in names or name == "residual":
-            count += 1
-            name = f"{base}-{count}"
-        names.append(name)
-    return tuple(names)
-
-
-def _default_folder(paths: list[Path]) -> str:
-    """separated/NAME: the file's name, or that of the folder that the files are in."""
-    first = paths[0]
-    if str(first) == "-":
-        return str(Path("separated") / "stdin")
-    name = first.stem if len(paths) == 1 else first.resolve().parent.name
-    return str(Path("separated") / (name or "recording"))
-
-
-def _separate(out: Output, recording: Recording, found: Plan, names: tuple[str, ...], options: dict[str, Any]) -> Unmixed:
-    from bss.pipeline.unmix import carry_out
+def _separate(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> Unmixed:
+    from bss.pipeline.run import separate
 
     with out.progress("separating") as progress:
-        result = carry_out(
-            found,
-            recording.x,
-            recording.rate,
-            per_mic=options["per_mic"],
-            rng=options["seed"],
-            progress=progress,
-            weights=options["weights"],
-        )
-    for warning in result.warnings[len(found.warnings) :]:
+        result = separate(plan, progress=progress)
+    for warning in result.warnings[len(plan.warnings) :]:
         out.warn(warning)
     if options["denoise"]:
         result = result.denoised(options["strength"])
-    _say_success(out, result.info["success"])
-    return replace(result, names=names)
+    _say_success(out, result.record.success)
+    return replace(result, names=track_names(recording, plan.used, len(result.sources), per_mic=options["per_mic"]))
 
 
-def _say_success(out: Output, success: dict[str, Any] | None) -> None:
-    """What to expect of the tracks, where something can tell."""
+def _say_success(out: Output, success: SuccessRecord | None) -> None:
+    """What to expect of the tracks, where anything can be said."""
     if success is not None:
-        gain = success["predicted_si_sdr_gain_db"]
-        about = "" if gain is None else f" (SI-SDR about {gain:.0f} dB better than the microphone, from the tracks alone)"
-        out.say(f"success: {success['sentence']}{about}")
-
-
-def _subtype(recording: Recording, wanted: str) -> str:
-    from bss.signals.writing import writable_subtype
-
-    return SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", recording.subtype)[1]
+        gain = success.predicted_si_sdr_gain_db
+        about = "" if gain is None else f" (SI-SDR about {gain:.0f} dB better than at the microphone, estimated from the tracks)"
+        out.say(f"success: {success.sentence}{about}")
 
 
 def _to_folder(
-    out: Output, folder: str, recording: Recording, found: Plan, names: tuple[str, ...], seconds: dict[str, float],
-    options: dict[str, Any],
-) -> None:  # fmt: skip
+    out: Output, folder: str, recording: Recording, plan: Plan, seconds: dict[str, float], options: dict[str, Any]
+) -> None:
+    from bss.pipeline.record import MicRecord
     from bss.pipeline.result import LINEAR
     from bss.signals.writing import output_folder
 
     linear = options["linear"] or options["denoise"]
-    residual = found.leaves_residual(options["per_mic"])
-    files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if residual else []), "result.json"]
+    names = track_names(recording, plan.used, plan.n_sources, per_mic=options["per_mic"])
+    files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if plan.leaves_residual else []), "result.json"]
     files += [f"{LINEAR}{name}.wav" for name in names if linear]
+    inputs = input_files(recording)
     needed = 4 * recording.x.shape[1] * len(files)
-    with output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=_files(recording)) as place:
-        result = _separate(out, recording, found, names, options)
-        inputs = {
-            "inputs": _files(recording),
-            "channel_map": [{"mic": k + 1, "file": c.file, "channel": c.index + 1} for k, c in enumerate(recording.channels)],
-            "repairs": list(recording.repairs),
-            "options": options,
-        }
-        timed = {"seconds": {**{k: round(v, 3) for k, v in seconds.items()}, **result.info["seconds"]}}
-        result = replace(result, info={**inputs, **result.info, **timed})
-        document = result.write_into(place, subtype=_subtype(recording, options["subtype"]), clip=options["clip"], linear=linear)
+    with (
+        _filters_file(options["save_filters"], options["overwrite"]) as save_filters,
+        output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=inputs) as place,
+    ):
+        result = _separate(out, recording, plan, options)
+        entry = replace(
+            result.record,
+            inputs=inputs,
+            channel_map=[MicRecord(**row) for row in channel_map(recording)],
+            repairs=list(recording.repairs),
+            options=options,
+            seconds={**{k: round(v, 3) for k, v in seconds.items()}, **result.record.seconds},
+        )
+        subtype = subtype_of(recording, options["subtype"])
+        document = replace(result, record=entry).write_into(place, subtype=subtype, clip=options["clip"], linear=linear)
+        save_filters(result.filters)
     if options["linear"] and result.linear is None:
         out.say("the tracks are made by linear filters alone: there are no others to write")
-    if document["gain"] != 1.0:
-        out.warn(f"all tracks were lowered by {-_db(document['gain']):.1f} dB so that none clips (--clip keep writes float)")
+    warn_of_gain(out, document["gain"])
     out.say(f"wrote {', '.join(document['outputs'])} and result.json to {folder}")
-    _mention_leftovers(out, Path(folder), set(files))
+    if options["save_filters"] is not None:
+        out.say(f"wrote the filters to {options['save_filters']}: bss apply separates other recordings of this room with them")
+    warn_of_leftovers(out, Path(folder), set(files))
     out.emit({**document, "folder": folder})
 
 
-def _files(recording: Recording) -> list[str]:
-    return list(dict.fromkeys(channel.file for channel in recording.channels))
+@contextlib.contextmanager
+def _filters_file(path: str | None, overwrite: bool) -> Iterator[Any]:
+    """A function that takes the filters. The file appears when the tracks do; one that is there is refused before the work."""
+    if path is None:
+        yield lambda filters: None
+        return
+    from bss.signals.writing import output_folder
+
+    place = Path(path)
+    with output_folder(place.parent, [place.name], overwrite=overwrite) as out:
+
+        def save(filters: Filters) -> None:
+            out.data(place.name, filters.to_bytes())
+
+        yield save
 
 
-def _mention_leftovers(out: Output, folder: Path, written: set[str]) -> None:
-    """Tracks of an earlier run with more talkers are not ours to delete, and must not be taken for this run's."""
-    old = [p.name for p in sorted(folder.glob("source*.wav")) + sorted(folder.glob("residual.wav")) if p.name not in written]
-    if old:
-        out.warn(f"{', '.join(old)} in {folder} are from an earlier run")
-
-
-def _to_stdout(out: Output, recording: Recording, found: Plan, names: tuple[str, ...], options: dict[str, Any]) -> None:
+def _to_stdout(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> None:
     import numpy as np
 
     from bss.pipeline.result import leveled
     from bss.signals.streams import refuse_terminal, write_stdout
 
     refuse_terminal()
-    result = _separate(out, recording, found, names, options)
-    tracks, gain, subtype = leveled(
-        dict(zip(names, result.sources, strict=True)), _subtype(recording, options["subtype"]), options["clip"]
-    )
-    if gain != 1.0:
-        out.warn(f"all tracks were lowered by {-_db(gain):.1f} dB so that none clips (--clip keep writes float)")
+    with _filters_file(options["save_filters"], options["overwrite"]) as save_filters:
+        result = _separate(out, recording, plan, options)
+        save_filters(result.filters)
+    named = dict(zip(result.names, result.sources, strict=True))
+    tracks, gain, subtype = leveled(named, subtype_of(recording, options["subtype"]), options["clip"])
+    warn_of_gain(out, gain)
     write_stdout(np.stack(list(tracks.values())), recording.rate, subtype)
-
-
-def _db(gain: float) -> float:
-    from math import log10
-
-    return 20 * log10(gain)

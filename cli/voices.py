@@ -1,4 +1,4 @@
-"""`bss voices`: test voices from texts."""
+"""`bss voices`: synthetic test voices."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .common import Output, command
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option("-o", "--output", default="voices", show_default=True, help="Folder for the voices.")
 @click.option("--engine", type=click.Choice(("auto", "gtts", "espeak")), default="auto", show_default=True,
-              help="gTTS needs the network; auto takes espeak-ng when there is none.")  # fmt: skip
+              help="gTTS needs the network; auto falls back to espeak-ng.")  # fmt: skip
 @click.option("--language", "languages", multiple=True, default=("en",), show_default=True,
-              help="Language, such as en-us or de; several are taken in turn, one for each text.")  # fmt: skip
+              help="Language, such as en-us or de; several are used in turn, one per text.")  # fmt: skip
 @click.option("--voice", "voices", multiple=True,
-              help="espeak-ng's voice, as en-us+f3; several are taken in turn [a speaker of its own for each text].")  # fmt: skip
-@click.option("--rate", type=click.IntRange(1000, 192_000), default=16_000, show_default=True, help="Samples per second.")
-@click.option("--format", "suffix", type=click.Choice(("wav", "flac")), default="wav", show_default=True, help="Kind of file.")
-@click.option("--overwrite", "-y", is_flag=True, help="Replace voices that are there.")
+              help="Voice of espeak-ng, such as en-us+f3; several are used in turn [a different one per text].")  # fmt: skip
+@click.option("--rate", type=click.IntRange(1000, 192_000), default=16_000, show_default=True, help="Sample rate in Hz.")
+@click.option("--format", "suffix", type=click.Choice(("wav", "flac")), default="wav", show_default=True, help="File format.")
+@click.option("--overwrite", "-y", is_flag=True, help="Replace existing voices.")
 def voices(
     out: Output,
     texts: tuple[str, ...],
@@ -33,9 +33,9 @@ def voices(
     suffix: str,
     overwrite: bool,
 ) -> None:
-    """Speak texts, each with another voice, into files: talkers for `bss mix`.
+    """Synthesise speech, each text with a different voice: talkers for bss mix.
 
-    Writes voice1.wav ... and voices.json (who said what).
+    Writes voice1.wav ... and voices.json, which lists texts and speakers.
 
     \b
     Examples:
@@ -48,22 +48,22 @@ def voices(
     from bss.signals.writing import output_folder
 
     if output == "-":
-        raise UsageError("-o - means stdout, which cannot hold several files", hint="a folder")
+        raise UsageError("-o - means stdout, but there are several files to write", hint="a folder")
     names = [f"voice{k + 1}.{suffix}" for k in range(len(texts))]
     folder = Path(output)
     with output_folder(folder, [*names, "voices.json"], overwrite=overwrite) as place:
         speech = speak(texts, engine=engine, languages=languages, voices=voices, rate=rate)
         for name, spoken in zip(names, speech.spoken, strict=True):
             place.audio(name, spoken.x[None], rate, subtype="PCM_16")
-        said = [
+        entries = [
             {"file": name, "text": one.text, "speaker": one.speaker, "seconds": round(len(one.x) / rate, 3)}
             for name, one in zip(names, speech.spoken, strict=True)
         ]
-        document = {"engine": speech.engine, "rate": rate, "note": speech.note, "voices": said}
+        document = {"engine": speech.engine, "rate": rate, "note": speech.note, "voices": entries}
         place.text("voices.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     if speech.note:
         out.warn(speech.note)
-    for entry in said:
+    for entry in entries:
         out.say(f"{folder / str(entry['file'])}: {entry['seconds']} s, {entry['speaker']}")
     out.say(f"next: bss mix {output} -o mixed")
     out.emit({**document, "folder": folder})

@@ -1,17 +1,18 @@
-"""The table of bad inputs: what is given, and the exact words that answer it."""
+"""The table of bad inputs: the command, and the exact error message."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bss.pipeline.choose import METHODS
+from bss.pipeline.methods.registry import NAMES as METHODS
 
 
 @dataclass(frozen=True)
 class Case:
-    """A bad input. `what`, `why` and `hint` are the exact words, or patterns where they begin with ^.
+    """A bad input. `what`, `why` and `hint` are the exact texts, or patterns if they begin with ^.
 
-    `by` says under which circumstances it is tried; with `plain` there is no second try with --json.
+    `by` says under which circumstances it is tried; with `plain` there is no second try with --json; `programs` marks what
+    ffmpeg, where it is installed, has a say in.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Case:
     code: int = 3
     by: str = "in_process"
     plain: bool = False
+    programs: bool = False
 
 
 HELP = "bss unmix --help"
@@ -38,51 +40,51 @@ COPIES = (
     "record every microphone on a track of its own (multitrack, not mono or joint stereo)",
 )
 EXPORT = "export the file again, or choose a part before the first bad sample with --end"
-NO_FOLDER = ("results are to be written into it", "another -o DIR")
-SPAN = "seconds, with 0 <= start < end"
+NO_FOLDER = ("the results would be written into it", "another -o DIR")
+SPAN = "times in seconds, with 0 <= start < end"
 TERMINAL = "ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/"
 
 FILES = [
     Case("missing file", "unmix tow.wav", "tow.wav does not exist", "", "^did you mean two.wav or .*"),
     Case(
         "missing folder", "unmix nowhere/a.wav", "nowhere/a.wav does not exist", "there is no folder nowhere",
-        "look at the spelling of the folder",
+        "check the spelling of the folder",
     ),
-    Case("wildcard without match", "unmix *.mp4", "no file matches *.mp4", "", "look at what is there: ."),
+    Case("wildcard without match", "unmix *.mp4", "no file matches *.mp4", "", "check the pattern against the contents of ."),
     Case("no file named", "unmix", "missing argument 'FILES...'", "", HELP, 2),
-    Case("folder without audio", "unmix notes", "the folder notes holds no audio files", "", "name the files or another folder"),
+    Case("folder without audio", "unmix notes", "the folder notes contains no audio files", "", "other files, or another folder"),
     Case(
-        "audio in subfolders only", "unmix deep", "the folder deep holds no audio files", "subfolders are not searched",
-        "name one of its subfolders: deep/mics",
+        "audio in subfolders only", "unmix deep", "the folder deep contains no audio files", "subfolders are not searched",
+        "one of its subfolders: deep/mics",
     ),
     Case(
         "text named .wav", "unmix text.wav", "^text.wav cannot be read( as audio)?", "^libsndfile says: .*; ffmpeg.*",
-        "^.*(WAV|ffmpeg).*",
+        "^.*(WAV|ffmpeg).*", programs=True,
     ),
     Case(
         "truncated WAV", "unmix cut.wav", "cut.wav is truncated",
-        "the header says 128000 bytes of audio, the file holds 19956",
-        "copy it again, or save what is there: ffmpeg -i cut.wav fixed.wav",
+        "the header announces 128000 bytes of audio, the file contains 19956",
+        "copy it again, or recover the rest: ffmpeg -i cut.wav fixed.wav",
     ),
-    Case("zero-length file", "unmix empty.wav", "empty.wav is empty", "the file has no bytes", "record or copy it again"),
+    Case("zero-length file", "unmix empty.wav", "empty.wav is empty", "the file has a size of zero", "record or copy it again"),
     Case(
-        "WAV without samples", "unmix none.wav", "none.wav has no samples", "its header is good, but nothing was recorded",
+        "WAV without samples", "unmix none.wav", "none.wav contains no samples", "its header is valid, but nothing was recorded",
         "leave it out",
     ),
     Case(
         "m4a without ffmpeg", "unmix talk.m4a", "talk.m4a cannot be read",
-        "^libsndfile says: .*; ffmpeg, which reads more formats, is not installed", "^.*install.*ffmpeg.*",
+        "^libsndfile says: .*; ffmpeg, which supports more formats, is not installed", "^.*install.*ffmpeg.*",
         by="without_programs",
     ),
     Case(
         "same file twice", "unmix two.wav ./two.wav", "two.wav is named twice",
-        "two copies of one microphone cannot be told apart", "name it once",
+        "a second copy of a microphone adds nothing to separate by", "name it once",
     ),
     Case(
-        "nothing on stdin", "unmix -", "stdin is empty", "the program before the pipe wrote nothing", "look at its messages",
+        "nothing on stdin", "unmix -", "stdin is empty", "the program before the pipe wrote nothing", "check its messages",
     ),
     Case(
-        "stdin is a terminal", "unmix -", "stdin is a terminal", "'-' reads audio that is piped in", TERMINAL, 2,
+        "stdin is a terminal", "unmix -", "stdin is a terminal", "'-' reads audio from a pipe", TERMINAL, 2,
         by="on_a_terminal", plain=True,
     ),
 ]  # fmt: skip
@@ -143,7 +145,7 @@ OPTIONS = [
         "--reference-mic 0", "unmix two.wav --reference-mic 0", "--reference-mic: 0 is not in the range x>=1", "", HELP, 2,
     ),
     Case(
-        "--start after the end", "unmix two.wav --start 9", "two.wav ends before the start at 9 s", "it lasts 2.000 s",
+        "--start after the end", "unmix two.wav --start 9", "two.wav ends before the requested start, 9 s", "it is 2.000 s long",
         "an earlier --start",
     ),
     Case(
@@ -168,30 +170,31 @@ OPTIONS = [
 
 PLACES = [
     Case(
-        "output exists", "unmix two.wav -o done", "done/source1.wav exists and 1 more", "nothing is replaced unasked",
+        "output exists", "unmix two.wav -o done", "done/source1.wav already exists (and 1 more)",
+        "bss replaces files only on request",
         "--overwrite (in Python overwrite=True), or another -o DIR",
     ),
     Case("-o is a file", "unmix two.wav -o one.wav", "one.wav is not a folder", *NO_FOLDER),
     Case("-o below a file", "unmix two.wav -o one.wav/tracks", "one.wav is not a folder", *NO_FOLDER),
     Case(
-        "-o where nobody may write", "unmix two.wav -o /proc/tracks", "the folder /proc/tracks cannot be made", "^.+",
+        "-o where nobody may write", "unmix two.wav -o /proc/tracks", "the folder /proc/tracks cannot be created", "^.+",
         "another -o DIR",
     ),
     Case(
         "an output is an input", "unmix source1.wav one.wav -o . --overwrite", "source1.wav is one of the inputs",
-        "inputs are never written to", "another -o DIR",
+        "inputs are never overwritten", "another -o DIR",
     ),
     Case(
-        "full disk", "unmix two.wav -o tracks", "the disk of tracks has too little room",
-        "about 0.5 MB are needed, 0.0 MB are free", "make room, or another -o DIR", by="on_a_full_disk",
+        "full disk", "unmix two.wav -o tracks", "there is not enough disk space in tracks",
+        "about 0.5 MB are needed, 0.0 MB are free", "free some space, or use another -o DIR", by="on_a_full_disk",
     ),
     Case(
         "disk that gets full on the way", "unmix two.wav -o tracks", "tracks/source1.wav cannot be written", "^.+",
-        "see whether the disk is full", by="where_files_end_early", plain=True,
+        "check whether the disk is full", by="where_files_end_early", plain=True,
     ),
     Case(
-        "stdout gets full", "unmix two.wav -o -", "No space left on device", "the system refused it", by="to_a_full_device",
-        plain=True,
+        "stdout gets full", "unmix two.wav -o -", "No space left on device", "the operating system refused it",
+        by="to_a_full_device", plain=True,
     ),
     Case(
         "-o - on a terminal", "unmix two.wav -o -", "stdout is a terminal", "audio would garble it", "-o DIR, or a pipe", 2,
@@ -203,33 +206,33 @@ PLACES = [
 OTHERS = [
     Case("missing file", "check tow.wav", "tow.wav does not exist", "", "^did you mean two.wav or .*"),
     Case("one channel", "check one.wav", "the recording has one channel, mic 1 (one.wav)", *ONE),
-    Case("no voices", "mix", "no voices were given", "", "bss mix anna.wav ben.wav -o scene/, or --scene scene.json", 2),
+    Case("no voices", "mix", "there are no voices", "", "bss mix anna.wav ben.wav -o scene/, or --scene scene.json", 2),
     Case("missing voice", "mix onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
     Case("silent voice", "mix hush.wav one.wav", "^.*silent.*", "^.+", "^.+"),
-    Case("a scene on stdout", "mix one.wav -o -", "-o - means stdout, which cannot hold several files", "", "a folder", 2),
+    Case("a scene on stdout", "mix one.wav -o -", "-o - means stdout, but there are several files to write", "", "a folder", 2),
     Case(
         "impossible reverberation", "mix one.wav --rt60 99", "rt60=99 s is out of range for a room of 6x5x3 m", "^.+", "^.+", 2,
     ),
     Case(
-        "a room that is no size", "mix one.wav --room large", "--room large is not understood",
-        "expected numbers with x between", "6x5x3", 2,
+        "a room that is no size", "mix one.wav --room large", "--room large is invalid",
+        "expected numbers separated by 'x'", "6x5x3", 2,
     ),
     Case(
-        "one argument", "score one.wav", "1 names were given, not REFERENCES and ESTIMATES",
-        "expected the true tracks and the separated ones",
+        "one argument", "score one.wav", "expected two arguments, REFERENCES and ESTIMATES, but there are 1",
+        "expected the true and the separated tracks",
         'folders, or globs in quotes: bss score "truth/*.wav" "sources/*.wav"', 2,
     ),
     Case("missing estimates", "score one.wav onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
     Case(
-        "NaN in an estimate", "score two.wav nan.wav", "nan.wav[2] holds 1 NaN or infinite samples",
-        "no score of them means anything",
+        "NaN in an estimate", "score two.wav nan.wav", "nan.wav[2] contains 1 NaN or infinite samples",
+        "a score of them is meaningless",
     ),
     Case(
         "score under the gate", "score one.wav source1.wav --fail-under 50",
-        "^the mean SI-SDR is .* dB, under the 50 dB of --fail-under", code=5,
+        "^the mean SI-SDR of .* dB is below --fail-under 50", code=5,
     ),
     Case("no text", "voices", "missing argument 'TEXT...'", "", "bss voices --help", 2),
-    Case("voices on stdout", "voices hello -o -", "-o - means stdout, which cannot hold several files", "", "a folder", 2),
+    Case("voices on stdout", "voices hello -o -", "-o - means stdout, but there are several files to write", "", "a folder", 2),
 ]  # fmt: skip
 
 CASES = [*FILES, *CHANNELS, *OPTIONS, *PLACES, *OTHERS]

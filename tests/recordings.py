@@ -1,4 +1,4 @@
-"""Small recordings with a known truth, made from the fixture voices, and ways to run the commands on them."""
+"""Small recordings with known sources, made from the fixture voices, and helpers to run the commands on them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from scipy.signal import oaconvolve
 
 import bss
 from bss.metrics.assignment import assign
-from bss.scenes.mixing import Scene
 from bss.scenes.rooms import Layout, respond
+from bss.scenes.scene import Scene
 from bss_cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,11 +37,11 @@ def voice(name: str) -> np.ndarray:
 
 
 def voices(n_sources: int, seconds: float, *, first: int = 0) -> list[np.ndarray]:
-    """That many fixture voices, from the middle, where everybody speaks."""
+    """`n_sources` fixture voices, cut from the middle, where all of them speak."""
     n = round(seconds * RATE)
     assert n <= 9.7 * RATE, "the shortest voice has 9.75 s"
-    found = [voice(NAMES[(first + k) % len(NAMES)]) for k in range(n_sources)]
-    return [v[(v.size - n) // 2 :][:n] for v in found]
+    result = [voice(NAMES[(first + k) % len(NAMES)]) for k in range(n_sources)]
+    return [v[(v.size - n) // 2 :][:n] for v in result]
 
 
 def desk(n_sources: int = 2, seconds: float = 3.0, *, n_mics: int | None = None, seed: int = 0, snr_db: float = 40.0) -> Scene:
@@ -59,22 +59,22 @@ def fixture_room(n_sources: int = 2, n_mics: int = 2, seconds: float = 6.0) -> n
     """(N, M, n) images in the room of fixtures/room; their sum over talkers is a recording."""
     images = []
     for k, v in enumerate(voices(n_sources, seconds)):
-        heard, _ = soundfile.read(ROOT / "fixtures/room" / f"talker{k + 1}.flac", dtype="float64")
-        images.append([0.3 * oaconvolve(v, heard[:, m])[: v.size] for m in range(n_mics)])
+        rirs, _ = soundfile.read(ROOT / "fixtures/room" / f"talker{k + 1}.flac", dtype="float64")
+        images.append([0.3 * oaconvolve(v, rirs[:, m])[: v.size] for m in range(n_mics)])
     return np.asarray(images, np.float32)
 
 
 def own_mics(n: int = 3, seconds: float = 4.0, *, near: float = 0.3, apart: float = 1.5, rt60: float = 0.25) -> np.ndarray:
-    """(N, M, n) images of talkers in a row, each with a microphone of their own at `near` metres, as for a podcast."""
+    """(N, M, n) images of talkers in a row, each with a close microphone at `near` metres, as for a podcast."""
     mics = np.array([[2.0 + apart * k, 2.5, 1.2] for k in range(n)])
     talkers = mics + np.array([0.05, near, 0.1])
-    heard = respond(Layout((3.5 + apart * n, 5.0, 3.0), mics, talkers), rt60, RATE).rirs
-    images = [[oaconvolve(v, rir)[: v.size] for rir in rirs] for v, rirs in zip(voices(n, seconds), heard, strict=True)]
+    responses = respond(Layout((3.5 + apart * n, 5.0, 3.0), mics, talkers), rt60, RATE).rirs
+    images = [[oaconvolve(v, rir)[: v.size] for rir in rirs] for v, rirs in zip(voices(n, seconds), responses, strict=True)]
     return np.asarray(images, np.float32) * np.float32(0.5 / np.abs(np.sum(images, axis=0)).max())
 
 
 def hiss(shape: tuple[int, ...], level: float, seed: int = 0) -> np.ndarray:
-    """White noise of that RMS, float32."""
+    """White noise with an RMS of `level`, float32."""
     return (level * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
@@ -104,7 +104,7 @@ def save_each(folder: Path, x: np.ndarray, rate: int = RATE, subtype: str = "PCM
     return [save(folder / f"mic{k + 1}.wav", row, rate, subtype) for k, row in enumerate(x)]
 
 
-# click 8.2 keeps stdout and stderr apart by itself, and dropped the option
+# click 8.2 always separates stdout and stderr, and dropped the option
 _APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
@@ -114,20 +114,20 @@ def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
 
 
 def unmix(*words: str | Path, code: int = 0, **options: Any) -> Result:
-    """`bss unmix WORDS` in this process, which must end with that code."""
+    """`bss unmix WORDS` in this process, which must exit with `code`."""
     done = run("unmix", *words, **options)
     assert done.exit_code == code, done.stderr
     return done
 
 
 def document(folder: Path) -> dict[str, Any]:
-    """The result.json that is there."""
-    found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return found
+    """The result.json in a folder."""
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return result
 
 
 def tracks(folder: Path) -> np.ndarray:
-    """(N, n) float32, the sources that are there."""
+    """(N, n) float32, the sources in a folder."""
     return np.stack([soundfile.read(p, dtype="float32")[0] for p in sorted(folder.glob("source*.wav"))])
 
 
@@ -141,7 +141,7 @@ BSS = [sys.executable, "-c", "from bss_cli.main import main; main()"]
 def spawn(
     *arguments: str | Path | bytes, env: dict[str, str] | None = None, cwd: Path | None = None, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """`bss ARGUMENTS` in a process of its own."""
+    """`bss ARGUMENTS` in a new process."""
     words = [os.fsencode(a) for a in arguments]
     command = [os.fsencode(word) for word in BSS]
     return subprocess.run(

@@ -19,7 +19,7 @@ def past(X: np.ndarray, taps: int, delay: int) -> np.ndarray:
     return z
 
 
-def without_past(X: np.ndarray, G: np.ndarray, delay: int) -> np.ndarray:
+def without_prediction(X: np.ndarray, G: np.ndarray, delay: int) -> np.ndarray:
     """x_t - G^H z_t; Nakatani et al. (2010), eq. 8, of all microphones."""
     M = X.shape[1]
     return np.asarray(X - np.einsum("fpm,fpt->fmt", G.conj(), past(X, G.shape[1] // M, delay)))
@@ -35,7 +35,7 @@ def wpe(X: np.ndarray, taps: int, delay: int, n_iter: int, context: int = 0, pow
         if i == 0 and power is not None:
             p = power
         else:
-            raw = np.mean(np.abs(without_past(X, G, delay)) ** 2, axis=1)
+            raw = np.mean(np.abs(without_prediction(X, G, delay)) ** 2, axis=1)
             p = np.stack([raw[:, max(0, t - context) : t + context + 1].mean(1) for t in range(T)], axis=1)
         R = np.einsum("fpt,fqt,ft->fpq", z, z.conj(), 1 / p)
         P = np.einsum("fpt,fmt,ft->fpm", z, X.conj(), 1 / p)

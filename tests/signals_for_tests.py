@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.optimize
 import scipy.signal
 
+from bss.solvers import updates
+
 RATE = 16_000
+# An update and a precision are kernels of their own, and compiling them is most of what a test takes. Recordings are in single
+# precision; in double, where the algebra of a bin is the same code, ISS stands for the other updates.
+UPDATES_AND_TYPES = [*((name, np.complex64) for name in updates.NAMES), ("iss", np.complex128)]
+every_update_and_type = pytest.mark.parametrize(("update", "dtype"), UPDATES_AND_TYPES)
 
 
 def voices(n_sources: int, n: int, seed: int = 0) -> np.ndarray:

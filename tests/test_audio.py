@@ -1,4 +1,4 @@
-"""Recordings from files: one array, one rate, one length, and every repair said."""
+"""Reading and writing recordings: one array, one rate, one length, and every repair reported."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_end_beyond_the_end_is_said(tmp_path: Path) -> None:
     put(tmp_path / "a.wav", noise(2, 16000))
     recording = load(tmp_path / "a.wav", end=2.5)
     assert recording.x.shape == (2, 16000)
-    assert recording.repairs == ("the end of the part, 2.5 s, lies after the end of the recording, 1.000 s",)
+    assert recording.repairs == ("the requested end, 2.5 s, is after the end of the recording, 1.000 s",)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_end_beyond_the_end_is_said(tmp_path: Path) -> None:
         (0.5, 0.1, UsageError, "end=0.1"),
         (float("nan"), None, UsageError, "start=nan"),
         (0, float("inf"), UsageError, "end=inf"),
-        (0.5, 0.50001, UsageError, "not one sample"),
-        (1.0, None, InputError, "a.wav ends before the start at 1 s"),
+        (0.5, 0.50001, UsageError, "no sample"),
+        (1.0, None, InputError, "a.wav ends before the requested start, 1 s"),
     ],
 )
 def test_part_refused(tmp_path: Path, start: float, end: float | None, error: type[BssError], words: str) -> None:
@@ -162,7 +162,7 @@ def test_part_refused(tmp_path: Path, start: float, end: float | None, error: ty
 
 
 def test_only_the_part_is_read(tmp_path: Path) -> None:
-    """A FLAC that is damaged behind the part: reading past it would fail."""
+    """A FLAC that is damaged after the part: reading beyond it would fail."""
     write(tmp_path / "a.flac", noise(2, 160000), 16000)
     data = bytearray((tmp_path / "a.flac").read_bytes())
     (tmp_path / "cut.flac").write_bytes(data[: len(data) // 2])
@@ -264,7 +264,7 @@ def test_write_refused(
 def test_write_replaces_only_when_told(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", noise(1, 100), 16000)
     before = (tmp_path / "a.wav").read_bytes()
-    with pytest.raises(InputError, match=r"a\.wav exists"):
+    with pytest.raises(InputError, match=r"a\.wav already exists"):
         write(tmp_path / "a.wav", noise(1, 50), 16000)
     with pytest.raises(InputError, match="peak"):
         write(tmp_path / "a.wav", noise(1, 50) + 2, 16000, subtype="PCM_16", overwrite=True)
@@ -277,7 +277,7 @@ SUFFIXES = (".wav", ".rf64", ".w64", ".aiff", ".caf", ".au")
 
 
 def test_same_samples_same_bytes(tmp_path: Path) -> None:
-    """In another second, too: float files have room for the time of writing."""
+    """Even in another second, although float files contain a time stamp."""
     floats = [(f"{subtype}{suffix}", subtype) for suffix in SUFFIXES for subtype in ("FLOAT", "DOUBLE")]
     names: list[tuple[str, str | None]] = [*floats, ("a.wav", "PCM_16"), ("b.wav", "PCM_24"), ("a.flac", None), ("a.mp3", None)]
     for folder in ("one", "two"):

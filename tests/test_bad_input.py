@@ -1,4 +1,4 @@
-"""What is said about bad input, and that nothing is left behind: one row for each kind.
+"""The messages for bad input, and that nothing is left behind: one case for each kind.
 
 `python tests/test_bad_input.py` prints the table as Markdown.
 """
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -29,7 +30,7 @@ from recordings import BSS, RATE, ROOT, hiss, room, run, save, spawn, voice
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its code, what it said, and the files that it made, changed or removed."""
+    """The outcome of a command: exit code, output, and the files it created, changed or removed."""
 
     code: int
     stdout: str
@@ -54,7 +55,7 @@ def ended(done: subprocess.CompletedProcess[bytes]) -> Outcome:
 
 
 def without_programs(words: list[str]) -> Outcome:
-    """Where neither ffmpeg nor anything else is installed."""
+    """With neither ffmpeg nor any other program installed."""
     return ended(spawn(*words, env={"PATH": ""}))
 
 
@@ -64,7 +65,7 @@ def on_a_full_disk(words: list[str]) -> Outcome:
 
 
 def where_files_end_early(words: list[str]) -> Outcome:
-    """The place gets full while a track is written: the system takes no more than 20 kB per file."""
+    """The disk gets full while a track is written: the system allows no more than 20 kB per file."""
 
     import resource
 
@@ -123,7 +124,7 @@ CIRCUMSTANCES: dict[str, Callable[[list[str]], Outcome]] = {
 
 
 def make_place(folder: Path) -> None:
-    """The files that the rows are about."""
+    """The files that the cases use."""
     x = room(3, 2.0).mixture
     save(folder / "two.wav", x[:2])
     save(folder / "one.wav", x[0])
@@ -153,7 +154,7 @@ def make_place(folder: Path) -> None:
 
 
 def state(folder: Path) -> dict[str, str]:
-    """Every file and folder, with what it holds."""
+    """Every file and folder, with its checksum."""
     entries = sorted(folder.rglob("*"))
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "folder" for p in entries}
 
@@ -172,7 +173,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def attempt(case: Case, place: Path, *more: str) -> Outcome:
-    """Run a row there."""
+    """Run a case there."""
     words = [word.strip("'") for word in case.words.split()]
     if sys.platform != "linux" and ("/proc" in case.words or case.by == "to_a_full_device"):
         pytest.skip("only Linux has such a place")
@@ -195,13 +196,20 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="terminals, signals and 
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     make_place(folder)
-    with working_in(folder):  # kernels are compiled now, as they could not be kept where files end early
+    with working_in(folder):  # kernels are compiled now, as they could not be cached where file sizes are limited
         assert in_process(["unmix", "two.wav", "-o", "warm"]).code == 0
     shutil.rmtree(folder / "warm")
     return folder
 
 
-@pytest.mark.parametrize("case", CASES, ids=[c.words.split()[0] + ": " + c.name for c in CASES])
+def parameters(cases: list[Case]) -> list[Any]:
+    return [
+        pytest.param(case, id=f"{case.words.split()[0]}: {case.name}", marks=pytest.mark.programs if case.programs else ())
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize("case", parameters(CASES))
 def test_one_message_a_code_and_nothing_left(case: Case, place: Path) -> None:
     outcome = attempt(case, place)
     assert outcome.left == []
@@ -217,17 +225,14 @@ def test_one_message_a_code_and_nothing_left(case: Case, place: Path) -> None:
         assert outcome.stdout == ""
 
 
-WITH_JSON = [c for c in CASES if not c.plain]
-
-
-@pytest.mark.parametrize("case", WITH_JSON, ids=[c.words.split()[0] + ": " + c.name for c in WITH_JSON])
+@pytest.mark.parametrize("case", parameters([c for c in CASES if not c.plain]))
 def test_the_same_as_one_json_document(case: Case, place: Path) -> None:
     outcome = attempt(case, place, "--json")
     assert outcome.left == []
     assert outcome.code == case.code
     document = json.loads(outcome.stdout)
     assert document["schema"] == 1
-    if case.code == 5:  # a gate is no error: the scores are there
+    if case.code == 5:  # a failed gate is not an error: the scores are printed
         assert document["gate"]["passed"] is False
         return
     error = document["error"]
@@ -238,7 +243,7 @@ def test_the_same_as_one_json_document(case: Case, place: Path) -> None:
 
 
 def test_the_checks_can_fail(place: Path, tmp_path: Path) -> None:
-    """What the rows rest on sees a file that appears, changes or goes, and tells messages apart."""
+    """The helpers notice a file that appears, changes or vanishes, and distinguish messages."""
     shutil.copytree(place / "done", tmp_path / "done")
     before = state(tmp_path)
     assert before == state(tmp_path)
@@ -253,7 +258,7 @@ def test_the_checks_can_fail(place: Path, tmp_path: Path) -> None:
 
 
 def markdown() -> Iterator[str]:
-    """The table, from what the commands really say."""
+    """The table, from the actual output of the commands."""
     yield "| case | message | exit code | left behind |"
     yield "|---|---|---|---|"
     with tempfile.TemporaryDirectory() as folder:

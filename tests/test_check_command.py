@@ -1,4 +1,4 @@
-"""`bss check`: what it prints, its JSON document, and its exit codes, on files as people have them."""
+"""`bss check`: what it prints, its JSON document, and its exit codes, on realistic files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write(path: Path, x: np.ndarray, rate: int = RATE, subtype: str = "PCM_24") 
     return str(path)
 
 
-# click 8.2 keeps stdout and stderr apart by itself, and dropped the option
+# click 8.2 always separates stdout and stderr, and dropped the option
 APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
@@ -79,24 +79,24 @@ def test_good_recording(tmp_path: Path) -> None:
 def test_good_recording_as_json(tmp_path: Path) -> None:
     x = recording()
     files = [write(tmp_path / "anna.wav", x[0]), write(tmp_path / "desk.wav", x[1:])]
-    found, result = document(*files)
+    report, result = document(*files)
     assert result.exit_code == 0
-    assert found["schema"] == 1
-    assert found["inputs"] == files
-    assert (found["rate"], found["samples"], found["seconds"]) == (RATE, 2 * RATE, 2.0)
-    assert (found["format"], found["subtype"]) == ("WAV", "PCM_24")
-    assert [(c["mic"], Path(c["file"]).name, c["channel"]) for c in found["channels"]] == [
+    assert report["schema"] == 1
+    assert report["inputs"] == files
+    assert (report["rate"], report["samples"], report["seconds"]) == (RATE, 2 * RATE, 2.0)
+    assert (report["format"], report["subtype"]) == ("WAV", "PCM_24")
+    assert [(c["mic"], Path(c["file"]).name, c["channel"]) for c in report["channels"]] == [
         (1, "anna.wav", 1), (2, "desk.wav", 1), (3, "desk.wav", 2),
     ]  # fmt: skip
-    assert [c["peak_dbfs"] for c in found["channels"]] == pytest.approx(20 * np.log10(np.abs(x).max(axis=1)), abs=0.01)
-    assert [c["rms_dbfs"] for c in found["channels"]] == pytest.approx(20 * np.log10(x.std(axis=1)), abs=0.01)
-    assert all(c["usable"] for c in found["channels"])
-    assert (found["usable"], found["findings"], found["repairs"], found["separable"]) == ([1, 2, 3], [], [], True)
-    assert "error" not in found
-    assert found["method"] == "neural"
-    assert found["reason"].startswith("FD-ICA and the learned source model with windows of ")
-    assert found["evidence"]["largest_delay_ms"] > 0
-    assert found["evidence"]["delayed_coherence_over_chance"] > found["evidence"]["delay_free_below"]
+    assert [c["peak_dbfs"] for c in report["channels"]] == pytest.approx(20 * np.log10(np.abs(x).max(axis=1)), abs=0.01)
+    assert [c["rms_dbfs"] for c in report["channels"]] == pytest.approx(20 * np.log10(x.std(axis=1)), abs=0.01)
+    assert all(c["usable"] for c in report["channels"])
+    assert (report["usable"], report["findings"], report["repairs"], report["separable"]) == ([1, 2, 3], [], [], True)
+    assert "error" not in report
+    assert report["method"] == "neural"
+    assert report["reason"].startswith("FD-ICA and the learned source model with windows of ")
+    assert report["evidence"]["largest_delay_ms"] > 0
+    assert report["evidence"]["delayed_coherence_over_chance"] > report["evidence"]["delay_free_below"]
 
 
 def test_a_mixing_desk_has_no_delays(tmp_path: Path) -> None:
@@ -110,11 +110,11 @@ def test_a_mixing_desk_has_no_delays(tmp_path: Path) -> None:
 
 def test_too_short_to_separate_is_said_as_unmix_says_it(tmp_path: Path) -> None:
     path = write(tmp_path / "short.wav", recording()[:, :800])
-    found, result = document(path)
+    report, result = document(path)
     assert result.exit_code == 3
-    assert found["usable"] == [1, 2, 3]
-    assert (found["separable"], found["method"], found["reason"]) == (False, None, None)
-    assert "the recording holds 800 samples" in found["error"]["what"]
+    assert report["usable"] == [1, 2, 3]
+    assert (report["separable"], report["method"], report["reason"]) == (False, None, None)
+    assert "the recording is too short: 800 samples" in report["error"]["what"]
 
 
 def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
@@ -129,19 +129,19 @@ def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
     assert lines[2].split()[-4:] == ["-inf", "-inf", "left", "out"]
     assert [line.split()[-1] for line in lines[1:6]] == ["yes", "out", "yes", "out", "yes"]
     assert "usable    3 of 5 channels" in lines
-    told = [line for line in lines if line.startswith(("left out", "warning"))]
-    assert [line.split(" (")[0] for line in told] == ["left out  mic 2", "left out  mic 4", "warning   mic 5"]
-    assert "is digital silence" in told[0]
-    assert "copy of mic 1" in told[1]
-    assert "-6.0 dB, inverted" in told[1]
-    assert "is clipped" in told[2]
+    findings = [line for line in lines if line.startswith(("left out", "warning"))]
+    assert [line.split(" (")[0] for line in findings] == ["left out  mic 2", "left out  mic 4", "warning   mic 5"]
+    assert "is digital silence" in findings[0]
+    assert "copy of mic 1" in findings[1]
+    assert "-6.0 dB, inverted" in findings[1]
+    assert "is clipped" in findings[2]
 
-    found, result = document(path)
+    report, result = document(path)
     assert result.exit_code == 0
-    assert found["separable"] is True
-    assert found["usable"] == [1, 3, 5]
-    assert found["channels"][1]["peak_dbfs"] is None
-    assert [(f["mic"], f["kind"], f["severity"], f["other_mic"]) for f in found["findings"]] == [
+    assert report["separable"] is True
+    assert report["usable"] == [1, 3, 5]
+    assert report["channels"][1]["peak_dbfs"] is None
+    assert [(f["mic"], f["kind"], f["severity"], f["other_mic"]) for f in report["findings"]] == [
         (2, "silent", "left out", None), (4, "duplicate", "left out", 1), (5, "clipped", "warning", None),
     ]  # fmt: skip
 
@@ -149,19 +149,19 @@ def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
 def test_repairs_are_shown(tmp_path: Path) -> None:
     x = recording()
     files = [write(tmp_path / "a.wav", x[0]), write(tmp_path / "b.wav", x[1, :-500])]
-    found, result = document(*files)
+    report, result = document(*files)
     assert result.exit_code == 0
-    assert len(found["repairs"]) == 1
-    assert f"repaired  {found['repairs'][0]}" in run(*files).stdout.splitlines()
+    assert len(report["repairs"]) == 1
+    assert f"repaired  {report['repairs'][0]}" in run(*files).stdout.splitlines()
 
 
 def test_part_of_a_recording(tmp_path: Path) -> None:
     x = recording()
     x[0, : RATE // 2] = 0.0
     path = write(tmp_path / "x.wav", x)
-    found, result = document(path, "--start", "0.1", "--end", "0.4")
+    report, result = document(path, "--start", "0.1", "--end", "0.4")
     assert result.exit_code == 0
-    assert (found["samples"], found["usable"]) == (4800, [2, 3])
+    assert (report["samples"], report["usable"]) == (4800, [2, 3])
     assert document(path, "--start", "0.5")[0]["usable"] == [1, 2, 3]
 
 
@@ -186,15 +186,15 @@ def test_recording_that_cannot_be_separated(
     assert what in result.stderr
     assert hint in result.stderr
     assert "Traceback" not in result.output
-    assert f"usable    {len(usable)} of " in result.stdout  # the table is there all the same
+    assert f"usable    {len(usable)} of " in result.stdout  # the table is printed nevertheless
 
-    found, result = document(path)
+    report, result = document(path)
     assert result.exit_code == 3
-    assert found["separable"] is False
-    assert found["usable"] == usable
-    assert what in found["error"]["what"]
-    assert hint in found["error"]["try"]
-    assert found["error"]["exit_code"] == 3
+    assert report["separable"] is False
+    assert report["usable"] == usable
+    assert what in report["error"]["what"]
+    assert hint in report["error"]["try"]
+    assert report["error"]["exit_code"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
 
 
@@ -202,22 +202,22 @@ def test_nan_in_a_file(tmp_path: Path) -> None:
     x = recording()
     x[1, RATE] = np.nan
     path = write(tmp_path / "x.wav", x, subtype="FLOAT")
-    found, result = document(path)
+    report, result = document(path)
     assert result.exit_code == 0
-    assert [(f["mic"], f["kind"]) for f in found["findings"]] == [(2, "nonfinite")]
-    assert "the first at 1.000 s" in found["findings"][0]["message"]
+    assert [(f["mic"], f["kind"]) for f in report["findings"]] == [(2, "nonfinite")]
+    assert "the first at 1.000 s" in report["findings"][0]["message"]
     x[0, 0] = x[2, 5] = np.inf
-    found, result = document(write(tmp_path / "x.wav", x, subtype="FLOAT"))
+    report, result = document(write(tmp_path / "x.wav", x, subtype="FLOAT"))
     assert result.exit_code == 3
-    assert "none of the 3 channels can be used" in found["error"]["what"]
+    assert "none of the 3 channels can be used" in report["error"]["what"]
 
 
 def test_files_that_are_not_there_or_not_audio(tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("no audio")
     for name, said in (("missing.wav", "does not exist"), ("notes.wav", "notes.wav")):
-        found, result = document(str(tmp_path / name))
+        report, result = document(str(tmp_path / name))
         assert result.exit_code == 3
-        assert said in found["error"]["what"]
+        assert said in report["error"]["what"]
         assert "Traceback" not in result.output
 
 
@@ -232,9 +232,9 @@ def test_stdin(tmp_path: Path) -> None:
     with open(tmp_path / "x.wav", "rb") as stdin:
         done = subprocess.run(command, stdin=stdin, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    found = json.loads(done.stdout)
-    assert found["inputs"] == ["-"]
-    assert found["usable"] == [1, 2, 3]
+    report = json.loads(done.stdout)
+    assert report["inputs"] == ["-"]
+    assert report["usable"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["[red]x.wav", "[bold]", "Grüße aus 東京.wav", "a  b.wav", "x" * 240 + ".wav"])
@@ -268,4 +268,4 @@ def test_quiet_still_shows_what_was_asked_for(tmp_path: Path) -> None:
 def test_help_has_three_examples() -> None:
     text = run("--help").stdout
     assert text.count("  bss check ") == 3
-    assert "exit code 0" in text.replace("\n", " ")
+    assert "exit code is 0" in text.replace("\n", " ")

@@ -1,4 +1,4 @@
-"""What every command shares: options, words and data, errors, the JSON document, names that are no text."""
+"""What all commands share: options, messages and data, errors, the JSON document, names that are not valid text."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bss.errors import BssError, InputError, QualityError, SolverError, UsageErr
 from bss_cli.common import SCHEMA, Output, command
 from bss_cli.main import COMMANDS, LazyGroup, cli
 
-try:  # click 8.2 keeps stdout and stderr apart by itself, and dropped the option
+try:  # click 8.2 always separates stdout and stderr, and dropped the option
     RUNNER = CliRunner(mix_stderr=False)  # type: ignore[call-arg, unused-ignore]
 except TypeError:
     RUNNER = CliRunner()
 
 
 def tried(work: Callable[[Output], Any], *words: str) -> Any:
-    """A command that does that work."""
+    """A command that runs `work`."""
 
     @command("try")
     def attempt(out: Output) -> None:
@@ -55,10 +55,10 @@ ENDS: list[tuple[BaseException, int, str]] = [
     (KeyboardInterrupt(), 130, "error: interrupted\n"),
     (MemoryError("12 GB"), 1, "error: not enough memory\n  why: 12 GB\n  try: a shorter part with --start and --end\n"),
     (OSError(28, "No space left on device", "a.wav"), 3,
-     "error: a.wav: No space left on device\n  why: the system refused it\n"),
+     "error: a.wav: No space left on device\n  why: the operating system refused it\n"),
     (ValueError("x"), 1,
-     "error: internal error: ValueError: x\n  why: this is a fault in bss\n"
-     "  try: run again with --debug for the traceback, and report it\n"),
+     "error: internal error: ValueError: x\n  why: this is a bug in bss\n"
+     "  try: run it again with --debug, and report the traceback\n"),
     (BrokenPipeError(), 1, ""),
 ]  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_progress_is_silent_where_nobody_watches() -> None:
     assert tried(work).stderr == ""
 
 
-# the words of the command line
+# the command line
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -189,7 +189,7 @@ def test_wrong_words_are_said_like_every_error(words: list[str], what: str, hint
 
 
 def test_the_group_can_be_called_from_other_programs() -> None:
-    """With standalone_mode=False click's own exceptions come out, as its users expect."""
+    """With standalone_mode=False the exceptions of click propagate, as its users expect."""
     assert isinstance(cli, LazyGroup)
     with pytest.raises(click.UsageError):
         cli.main(["chekc"], standalone_mode=False)
@@ -231,7 +231,7 @@ def test_an_error_that_stderr_cannot_encode(words: list[str], place: Path) -> No
 
 
 def undecodable(place: Path) -> bool:
-    """Name the recording with bytes that are no text, where the file system takes them."""
+    """Give the recording a name that is not valid text, if the file system allows it."""
     try:
         os.rename(place / "x.wav", os.path.join(os.fsencode(place), b"\xff.wav"))
     except (OSError, UnicodeError):
@@ -270,7 +270,7 @@ def test_a_reader_that_goes_away(words: list[str], place: Path) -> None:
 
 
 def test_a_stream_that_is_no_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in notebooks, where stdout is something of their own."""
+    """As in notebooks, which replace stdout."""
     from bss_cli.main import main
 
     monkeypatch.setattr(sys, "stdout", io.StringIO())

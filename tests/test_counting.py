@@ -10,9 +10,15 @@ import pytest
 from recordings import RATE, desk, hiss, improvement, room, save, unmix
 
 import bss
-from bss.pipeline.counting import NEEDED, count, onset_shares
+from bss.pipeline.analysis.counting import NEEDED, Count, onset_shares
+from bss.pipeline.analysis.recording import Analysis
 
 SECONDS = 9.7
+
+
+def count(x: np.ndarray, rate: int) -> Count:
+    """The talkers of x (M, n)."""
+    return Analysis(np.ascontiguousarray(x, np.float32), rate).count()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
@@ -67,7 +73,7 @@ def test_other_rates(rate: int) -> None:
 def test_too_short_to_count() -> None:
     found = count(room(2, 3.0, n_mics=3).mixture[:, :4000], RATE)
     assert (found.n_sources, found.fewest, found.most, found.sure) == (3, 1, 3, False)
-    assert found.reason == "talkers cannot be counted in 0.25 s of sound, so one per microphone"
+    assert found.reason == "0.25 s are too short to count talkers; one per microphone is assumed"
     assert found.warning is not None
     assert found.warning.startswith("the number of talkers is unsure: 3 was taken, 1 to 3 are possible")
 
@@ -75,7 +81,7 @@ def test_too_short_to_count() -> None:
 def test_steady_noise_has_no_beginnings_to_count() -> None:
     found = count(hiss((3, 5 * RATE), 0.1) + 0.5 * hiss((1, 5 * RATE), 0.1, seed=1), RATE)
     assert (found.n_sources, found.sure, found.shares) == (3, False, ())
-    assert found.reason == "too little begins in this recording to count talkers by, so one per microphone"
+    assert found.reason == "too few onsets to count talkers by; one per microphone is assumed"
 
 
 def test_a_short_recording_is_doubted_more_than_a_long_one() -> None:
@@ -126,7 +132,7 @@ def test_unmix_takes_the_count_and_says_it(tmp_path: Path) -> None:
     assert improvement(scene.images[:, 0], result.sources, scene.mixture[0]).mean() > 0
     done = unmix(save(tmp_path / "x.wav", scene.mixture), "--dry-run", "--json")
     assert json.loads(done.stdout)["counting"]["n_sources"] == 2
-    assert ": 2 talkers (4 outputs hold " in done.stderr
+    assert "2 talkers (counted), 4 microphones, " in done.stderr
 
 
 def test_a_number_that_is_given_is_not_counted() -> None:

@@ -1,4 +1,4 @@
-"""Files of every format in, and files that lie about their length."""
+"""Reading files of every format, and files that state a wrong length."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from bss.signals.audio import load, probe
 RATE = 48000
 N = 12000
 LOSSLESS = {"PCM_S8": 7, "PCM_U8": 7, "PCM_16": 15, "PCM_24": 23, "PCM_32": 24, "FLOAT": 25, "DOUBLE": 25}
-ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is NOT installed: m4a and others go untested")
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +28,15 @@ def x() -> np.ndarray:
 
 
 def writable() -> list[tuple[str, str, int]]:
-    """(format, subtype, channels) of all that soundfile writes of the formats that we promise."""
+    """(format, subtype, channels) of everything that soundfile can write of the supported formats."""
     mono = {"GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
-    found = []
+    cases = []
     for kind in ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU"):
         for subtype in sf.available_subtypes(kind):
             unwritten = subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II") or (kind, subtype) == ("WAV", "MPEG_LAYER_III")
             if not unwritten and not subtype.startswith(("DWVW", "G723")):
-                found.append((kind, subtype, 1 if subtype in mono else 2))
-    return found
+                cases.append((kind, subtype, 1 if subtype in mono else 2))
+    return cases
 
 
 @pytest.mark.parametrize(("kind", "subtype", "channels"), writable())
@@ -52,7 +51,7 @@ def test_every_format(tmp_path: Path, x: np.ndarray, kind: str, subtype: str, ch
     assert (recording.rate, recording.format, recording.subtype) == (rate, info.format, info.subtype)
     assert info.rate == rate
     assert info.subtype == subtype
-    assert N <= info.frames <= N + 2048  # coders work in blocks
+    assert N <= info.frames <= N + 2048  # codecs work in blocks
     if subtype in LOSSLESS:
         assert info.frames == N
         np.testing.assert_allclose(recording.x, x[:channels], atol=2.0 ** -LOSSLESS[subtype])
@@ -73,10 +72,10 @@ def test_every_format_cut_in_half(
         load(tmp_path / "cut.wav")
     assert caught.value.why
     assert caught.value.hint
-    if kind not in ("CAF", "FLAC"):  # there the header alone does not show it, or cannot be read any more
+    if kind not in ("CAF", "FLAC"):  # there the header does not show it, or is unreadable
         with pytest.raises(InputError, match=r"cut\.wav is truncated"):
             probe(tmp_path / "cut.wav")
-    capfd.readouterr()  # mpg123 writes remarks to stderr
+    capfd.readouterr()  # mpg123 prints messages on stderr
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,7 @@ def test_every_format_cut_in_half(
         ("samples.raw", bytes(1000), "has no header"),
     ],
 )
-@pytest.mark.parametrize("with_ffmpeg", [pytest.param(True, marks=ffmpeg), False])
+@pytest.mark.parametrize("with_ffmpeg", [pytest.param(True, marks=pytest.mark.needs("ffmpeg")), False])
 def test_not_audio(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,9 +102,9 @@ def test_not_audio(
     if not with_ffmpeg:
         monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / name).write_bytes(content)
-    for look in (load, probe):
+    for reader in (load, probe):
         with pytest.raises(InputError, match=name) as caught:
-            look(tmp_path / name)
+            reader(tmp_path / name)
         assert words in caught.value.what
         if words == "cannot be read":
             assert ("ffmpeg" in caught.value.hint) is not with_ffmpeg
@@ -115,9 +114,9 @@ def test_not_audio(
 
 def test_no_samples(tmp_path: Path) -> None:
     sf.write(tmp_path / "none.wav", np.zeros((0, 2)), RATE)
-    for look in (load, probe):
-        with pytest.raises(InputError, match=r"none\.wav has no samples"):
-            look(tmp_path / "none.wav")
+    for reader in (load, probe):
+        with pytest.raises(InputError, match=r"none\.wav contains no samples"):
+            reader(tmp_path / "none.wav")
 
 
 def set_wav_sizes(path: Path, riff: int, data: int) -> None:
@@ -148,7 +147,7 @@ def test_wav_without_length(tmp_path: Path, x: np.ndarray, subtype: str, riff: i
     recording = load(path)
     np.testing.assert_array_equal(recording.x, whole.x)
     assert recording.subtype == subtype
-    assert "stream.wav: its header does not say its length, all 0.250 s" in recording.repairs[0]
+    assert "stream.wav: its header does not state its length; all 0.250 s" in recording.repairs[0]
     assert probe(path)[0].frames == N
     part = load(path, start=0.1, end=0.2)
     np.testing.assert_array_equal(part.x, whole.x[:, 4800:9600])
@@ -168,7 +167,7 @@ def test_wav_that_promises_one_frame_too_many(tmp_path: Path, x: np.ndarray) -> 
     path = tmp_path / "a.wav"
     sf.write(path, x.T, RATE, subtype="PCM_16")
     size = 4 * N
-    set_wav_sizes(path, 36 + size, size + 3)  # less than a frame: some programs count the padding
+    set_wav_sizes(path, 36 + size, size + 3)  # less than a frame: some programs include the padding
     assert load(path).x.shape == (2, N)
     set_wav_sizes(path, 36 + size, size + 4)
     with pytest.raises(InputError, match=r"a\.wav is truncated"):
@@ -185,6 +184,7 @@ def test_wav_with_chunks_around_the_samples(tmp_path: Path, x: np.ndarray) -> No
     assert recording.repairs == ()
 
 
+@pytest.mark.programs
 def test_several_ogg_streams_are_not_cut(tmp_path: Path, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.ogg", "b.ogg"):
         sf.write(tmp_path / name, x.T, RATE, format="OGG", subtype="VORBIS")

@@ -1,4 +1,4 @@
-"""Delays between microphones: known ones are found, whole and fractional, of noise and of voices."""
+"""Delays between microphones: known ones are recovered, integer and fractional, for noise and for voices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGNALS = {
 
 
 def delayed(s: np.ndarray, samples: float) -> np.ndarray:
-    """s later by so many samples: a phase ramp over its padded spectrum."""
+    """s delayed by `samples`: a phase ramp over its padded spectrum."""
     padded = np.pad(s, (1000, 1000))
     phase = np.exp(-2j * np.pi * np.fft.rfftfreq(len(padded)) * samples)
     return np.fft.irfft(np.fft.rfft(padded) * phase, n=len(padded))[1000:-1000]
@@ -31,10 +31,10 @@ def test_a_known_delay_is_found(kind: str, samples: float, dtype: Any) -> None:
     s = SIGNALS[kind]()
     x = np.stack([s, delayed(s, samples)]).astype(dtype)
     kept = x.copy()
-    found = delays.measure(x, RATE)
-    np.testing.assert_allclose(found.earliest * RATE, [0, samples], atol=0.13)  # found on a grid of 1/8
-    np.testing.assert_allclose(found.latest * RATE, [0, samples], atol=0.13)
-    assert found.largest * RATE == pytest.approx(abs(samples), abs=0.13)
+    estimated = delays.measure(x, RATE)
+    np.testing.assert_allclose(estimated.earliest * RATE, [0, samples], atol=0.13)  # estimated on a grid of 1/8
+    np.testing.assert_allclose(estimated.latest * RATE, [0, samples], atol=0.13)
+    assert estimated.largest * RATE == pytest.approx(abs(samples), abs=0.13)
     np.testing.assert_array_equal(x, kept)
 
 
@@ -42,17 +42,17 @@ def test_a_known_delay_is_found(kind: str, samples: float, dtype: Any) -> None:
 def test_delays_are_in_seconds_and_per_microphone(rate: int) -> None:
     s = np.random.default_rng(1).standard_normal(2 * rate)
     x = np.stack([s, delayed(s, 8), 0.01 * delayed(s, -5)])
-    found = delays.measure(x, rate)
-    np.testing.assert_allclose(found.earliest, np.array([0, 8, -5]) / rate, atol=0.13 / rate)
+    estimated = delays.measure(x, rate)
+    np.testing.assert_allclose(estimated.earliest, np.array([0, 8, -5]) / rate, atol=0.13 / rate)
 
 
 def test_two_talkers_have_an_earliest_and_a_latest_delay() -> None:
     a, b = voices(2, 2 * N, seed=5)
     x = np.stack([a + b, delayed(a, 12) + delayed(b, -9)])
-    found = delays.measure(x, RATE)
-    assert found.earliest[1] * RATE == pytest.approx(-9, abs=0.5)
-    assert found.latest[1] * RATE == pytest.approx(12, abs=0.5)
-    assert found.largest * RATE == pytest.approx(12, abs=0.5)
+    estimated = delays.measure(x, RATE)
+    assert estimated.earliest[1] * RATE == pytest.approx(-9, abs=0.5)
+    assert estimated.latest[1] * RATE == pytest.approx(12, abs=0.5)
+    assert estimated.largest * RATE == pytest.approx(12, abs=0.5)
 
 
 def test_a_delay_is_found_in_noise_of_the_microphones() -> None:

@@ -1,4 +1,4 @@
-"""The documentation is true: its Python runs, its commands parse, its options exist, its links lead somewhere."""
+"""The documentation is correct: its Python runs, its commands parse, its options exist, its links resolve."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def parse(words: list[str]) -> None:
-    """Parse `bss ...` as the command line would, and run nothing."""
+    """Parse `bss ...` like the command line, without running it."""
     with contextlib.suppress(click.exceptions.Exit):  # how --help and --version end
         if words[1:2] and not words[1].startswith("-"):
             command_named(words[1]).make_context(words[1], words[2:], parent=CONTEXT)
@@ -77,7 +77,7 @@ def anchors(text: str) -> set[str]:
 
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory, voice_files: list[Path]) -> Path:
-    """A folder `scene` with two talkers before two microphones, by the documented way."""
+    """A folder `scene` with two talkers and two microphones, made by the documented command."""
     import bss
 
     voices = [bss.read([path])[0][0, :48_000] for path in voice_files[:2]]

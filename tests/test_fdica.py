@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import complex_normal, convolutive, images, interference_db, room, voices
+from signals_for_tests import complex_normal, convolutive, every_update_and_type, images, interference_db, room, voices
 
 import bss
 from bss.backends.cpu import threads
@@ -16,7 +16,6 @@ from bss.solvers import updates
 from bss.solvers.fdica import BinLaplace
 from bss.solvers.mm import majorise_minimise
 
-COMPLEX = [np.complex64, np.complex128]
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (4, 2)]
 
 
@@ -29,8 +28,7 @@ def sparse(M: int, N: int, dtype: Any, T: int = 600) -> tuple[np.ndarray, np.nda
     return np.ascontiguousarray(A @ S + noise, dtype), A
 
 
-@pytest.mark.parametrize("update", updates.NAMES)
-@pytest.mark.parametrize("dtype", COMPLEX)
+@every_update_and_type
 @pytest.mark.parametrize(("M", "N"), SIZES)
 def test_the_loss_never_rises_and_talkers_are_separated(M: int, N: int, dtype: Any, update: str) -> None:
     X, A = sparse(M, N, dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from bss.signals.audio import load, probe
 
 RATE = 48000
 N = 12000
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is NOT installed: m4a and others go untested")
+pytestmark = pytest.mark.needs("ffmpeg")
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +86,11 @@ def test_other_formats_by_ffmpeg(
     np.testing.assert_array_equal(load(tmp_path / name, start=0.5, end=1).x, recording.x[:, RATE // 2 : RATE])
     content = (tmp_path / name).read_bytes()
     (tmp_path / f"cut{Path(name).suffix}").write_bytes(content[: int(len(content) * 0.6)])
-    if codec != "wmav2":  # whose packets do not tell how many there should be
+    if codec != "wmav2":  # whose packets do not reveal how many are missing
         with pytest.raises(InputError, match=r"cut\."):
             load(tmp_path / f"cut{Path(name).suffix}")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="ffmpeg, which reads more formats, is not installed"):
+    with pytest.raises(InputError, match="ffmpeg, which supports more formats, is not installed"):
         load(tmp_path / name)
 
 
@@ -101,11 +100,11 @@ def test_tracks_are_not_dropped(tmp_path: Path, x: np.ndarray) -> None:
     subprocess.run([*base, "-map", "0:a", "-map", "0:a", "-c:a", "aac", str(tmp_path / "two.mka")], check=True)
     video = ["-f", "lavfi", "-i", "color=size=16x16:duration=1", str(tmp_path / "mute.mkv")]
     subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *video], check=True)
-    for look in (load, probe):
-        with pytest.raises(InputError, match=r"two\.mka holds several audio tracks"):
-            look(tmp_path / "two.mka")
-        with pytest.raises(InputError, match=r"mute\.mkv holds no audio"):
-            look(tmp_path / "mute.mkv")
+    for reader in (load, probe):
+        with pytest.raises(InputError, match=r"two\.mka contains several audio tracks"):
+            reader(tmp_path / "two.mka")
+        with pytest.raises(InputError, match=r"mute\.mkv contains no audio"):
+            reader(tmp_path / "mute.mkv")
 
 
 @pytest.mark.parametrize("arguments", [("-f", "w64", "-c:a", "pcm_f32le"), ("-f", "wav", "-rf64", "always"), ("-f", "flac")])

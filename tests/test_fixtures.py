@@ -1,11 +1,10 @@
-"""The fixtures are what their README says, and what their script makes."""
+"""The fixtures match their README and the script that generates them."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import json
-import shutil
 from itertools import combinations
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def test_size_and_readme() -> None:
 
 
 def test_voices(voice_files: list[Path]) -> None:
-    """Equally loud, of about one length, not clipped, and no two alike."""
+    """Equally loud, of similar length, not clipped, and all different."""
     spectra = []
     for file in voice_files:
         x, rate = bss.read(file)
@@ -54,18 +53,18 @@ def test_room_is_as_described() -> None:
     mics, talkers = np.array(about["mics"]), np.array(about["talkers"])
     times = np.linalg.norm(talkers[:, None] - mics, axis=-1) / rooms.SPEED_OF_SOUND
     layout = rooms.lay_out(tuple(about["room"]), 4, 4, 0.05, np.random.default_rng(0))
-    heard = rooms.respond(layout, about["rt60"], about["rate"])
+    responses = rooms.respond(layout, about["rt60"], about["rate"])
     for k in range(4):
         rirs, rate = bss.read(FIXTURES / f"room/talker{k + 1}.flac")
         assert (rate, len(rirs)) == (16_000, 4)
         assert rooms.decay_time(rirs[0], rate) == pytest.approx(0.3, rel=0.15)
         np.testing.assert_allclose(np.abs(rirs).argmax(1) / rate, times[k], atol=1 / rate)
-        np.testing.assert_allclose(rirs, about["gain"] * heard.rirs[k], atol=1e-4)
+        np.testing.assert_allclose(rirs, about["gain"] * responses.rirs[k], atol=1e-4)
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+@pytest.mark.needs("espeak-ng")
 def test_script_makes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Other versions of espeak-ng sound a little different, and last as long."""
+    """Other versions of espeak-ng sound slightly different, but have the same length."""
     spec = importlib.util.spec_from_file_location("make_fixtures", FIXTURES / "make.py")
     assert spec is not None
     assert spec.loader is not None

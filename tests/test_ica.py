@@ -218,7 +218,7 @@ WITH_NAN[1, 17] = np.nan
         (GOOD[0], {}, InputError, r"\(500,\)"),
         ((1000 * GOOD).astype(np.int16), {}, InputError, "int16"),
         (GOOD.tolist(), {}, InputError, "list"),
-        (WITH_NAN, {}, InputError, "channel 1 of X holds 1 NaN or infinite samples, the first at sample 17"),
+        (WITH_NAN, {}, InputError, "channel 1 of X contains 1 NaN or infinite samples, the first at sample 17"),
         (np.zeros((2, 500)), {}, InputError, "every channel is constant"),
         (GOOD, {"n_sources": 4}, UsageError, "4 sources asked for, 3 microphones given"),
         (GOOD, {"n_sources": 0}, UsageError, "n_sources=0"),

@@ -1,4 +1,4 @@
-"""What starting costs in modules, and that what the package says it holds is there: names, folders, dependencies."""
+"""The modules loaded at start-up, and that names, folders and dependencies match the package's metadata."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 
 
 def loaded_by(code: str) -> set[str]:
-    """Top-level modules that a fresh Python has loaded after `code`; what the code prints is thrown away."""
+    """Top-level modules that a fresh Python has loaded after `code`; the output of the code is discarded."""
     report = f"import json, sys\ntry:\n    {code}\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
     report += "print('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, timeout=60, check=False)

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import RATE, complex_normal, convolutive, images, interference_db, room, voices
+from signals_for_tests import (
+    RATE,
+    UPDATES_AND_TYPES,
+    complex_normal,
+    convolutive,
+    every_update_and_type,
+    images,
+    interference_db,
+    room,
+    voices,
+)
 
 import bss
 from bss.backends.cpu import backend
@@ -18,7 +28,6 @@ from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical, floored
 from bss.solvers.mm import background, first_demixing, majorise_minimise
 from bss.solvers.nmf import fit_nmf
 
-COMPLEX = [np.complex64, np.complex128]
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (3, 1), (4, 2)]
 METHODS: dict[str, tuple[Callable[..., bss.Separation], dict[str, Any]]] = {
     "laplace": (bss.auxiva, {"contrast": "laplace"}),
@@ -51,9 +60,11 @@ def assert_consistent(result: bss.Separation, X: np.ndarray, n_sources: int) -> 
 # ---- every method, update and size
 
 
-@every_method
-@every_update
-@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize(
+    ("method", "update", "dtype"),
+    # Student's t changes the weights, not the updates
+    [(m, u, t) for m in METHODS for u, t in UPDATES_AND_TYPES if m != "student-t-nmf" or u == "iss"],
+)
 @pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
 def test_the_loss_never_rises_and_the_sources_are_separated(
     n_mics: int, n_sources: int, dtype: Any, update: str, method: str
@@ -74,9 +85,9 @@ def test_the_loss_never_rises_and_the_sources_are_separated(
 @every_method
 @pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
 def test_both_updates_reach_nearly_the_same_loss(n_mics: int, n_sources: int, method: str) -> None:
-    X, _ = convolutive(n_mics, n_sources, np.complex128)
+    X, _ = convolutive(n_mics, n_sources, np.complex64)
     ip, iss = (solve(method, X, n_sources=n_sources, update=u, n_iter=150, tol=0).loss for u in ("ip", "iss"))
-    assert ip[0] == pytest.approx(iss[0], abs=1e-9)
+    assert ip[0] == pytest.approx(iss[0], abs=1e-5)
     assert ip[-1] == pytest.approx(iss[-1], abs=6e-3)
     assert ip[0] - ip[-1] > 0.1
 
@@ -95,17 +106,18 @@ def paper_s_loss(contrast: str, X: np.ndarray, W: np.ndarray) -> float:
     return float(G.mean(1).sum() - log_dets.sum()) / F
 
 
-@every_update
+@every_update_and_type
 @pytest.mark.parametrize("contrast", ["laplace", "gauss"])
 @pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
-def test_the_loss_is_the_paper_s(n_mics: int, n_sources: int, contrast: str, update: str) -> None:
-    X, _ = convolutive(n_mics, n_sources, np.complex128)
+def test_the_loss_is_the_paper_s(n_mics: int, n_sources: int, contrast: str, update: str, dtype: Any) -> None:
+    X, _ = convolutive(n_mics, n_sources, dtype)
+    rounding = 1e-9 if dtype is np.complex128 else 1e-5
     level = np.sqrt(np.mean(np.abs(X) ** 2))
     result = bss.auxiva(X, n_sources=n_sources, contrast=contrast, update=update, tol=1e-4, n_iter=300)
     first = np.broadcast_to(np.eye(n_sources, n_mics), result.demixing.shape)
-    assert result.loss[0] == pytest.approx(paper_s_loss(contrast, X / level, first), rel=1e-9)
+    assert result.loss[0] == pytest.approx(paper_s_loss(contrast, X / level, first), rel=rounding)
     assert result.converged  # so that one more iteration, which the demixing has had, lowers the loss by less than tol
-    assert 0 <= result.loss[-1] - paper_s_loss(contrast, X / level, result.demixing * level) < 1e-4
+    assert -rounding <= result.loss[-1] - paper_s_loss(contrast, X / level, result.demixing * level) < 1e-4
 
 
 @pytest.mark.parametrize("contrast", ["laplace", "gauss"])
@@ -156,17 +168,16 @@ def test_ilrma_s_loss_is_the_paper_s() -> None:
 # ---- OverIVA
 
 
-@pytest.mark.parametrize("dtype", COMPLEX)
-@every_update
+@every_update_and_type
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(3, 2), (3, 1), (4, 2), (4, 3)])
 def test_the_background_is_uncorrelated_with_the_sources(n_mics: int, n_sources: int, update: str, dtype: Any) -> None:
     X, _ = convolutive(n_mics, n_sources, dtype)
     C = np.einsum("fmt,fkt->fmk", X, X.conj()).astype(complex) / X.shape[2]
     W = first_demixing(backend, None, X, n_sources)
     background(C, W, n_sources)
-    frames = backend.Frames(X, W, n_sources)
+    frames = backend.outputs(X, W, n_sources)
     for _ in range(5):
-        frames.move(1 / np.sqrt(frames.power()), update)
+        frames.update(1 / np.sqrt(frames.power()), update)
         W = frames.W
         Y = frames.from_blocks(np.moveaxis(frames.Y, 1, 0))  # (F, M, 2, T)
         np.testing.assert_allclose(Y[:, :, 0] + 1j * Y[:, :, 1], W @ X, atol=1e3 * np.finfo(dtype).eps * np.abs(Y).max())
@@ -242,10 +253,10 @@ def test_a_contrast_of_one_s_own_plugs_in() -> None:
         def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
             return n_bins * np.log(1 + r**2 / n_bins) - r**2 / (1 + r**2 / n_bins)
 
-    X, A = convolutive(2, 2, np.complex128)
-    for update in updates.NAMES:
+    for update, dtype in UPDATES_AND_TYPES:
+        X, A = convolutive(2, 2, dtype)
         result = bss.auxiva(X, contrast=Robust(), update=update, tol=0)
-        assert np.diff(result.loss).max() < 1e-9
+        assert np.diff(result.loss).max() < (1e-9 if dtype is np.complex128 else 1e-4)
         assert interference_db(result.demixing @ A) < -24
 
 
@@ -270,15 +281,14 @@ def test_silent_frames_and_sources_have_weights_to_calculate_with() -> None:
 # ---- where ILRMA begins
 
 
-@every_update
-@pytest.mark.parametrize("dof", [None, 30.0])
+@pytest.mark.parametrize(("update", "dof"), [*((name, None) for name in updates.NAMES), ("iss", 30.0)])
 @pytest.mark.parametrize(("n_mics", "n_sources"), SIZES)
 def test_ilrma_goes_on_from_fdica(n_mics: int, n_sources: int, dof: float | None, update: str) -> None:
-    X, A = convolutive(n_mics, n_sources, np.complex128)
+    X, A = convolutive(n_mics, n_sources, np.complex64)
     result = bss.ilrma(X, n_sources=n_sources, dof=dof, update=update, n_iter=60, tol=0)
     assert_consistent(result, X, n_sources)
     assert result.n_iter == 40
-    assert np.diff(result.loss).max() <= 1e-9 * np.abs(result.loss).max()
+    assert np.diff(result.loss).max() <= 1e-4 * np.abs(result.loss).max()
     assert interference_db(result.demixing @ A) < -24
     first = bss.fdica(X, n_sources=n_sources, update=update, n_iter=20, tol=0, principal=True)
     contrast = Nmf(2, *fit_nmf(first.sources, 2), dof=dof)

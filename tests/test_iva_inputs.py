@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import convolutive, interference_db
+from signals_for_tests import convolutive, every_update_and_type, interference_db
 
 import bss
 from bss.errors import BssError, InputError, SolverError, UsageError
 from bss.solvers import updates
 from bss.solvers.contrasts import Nmf, Spherical
 
-COMPLEX = [np.complex64, np.complex128]
 METHODS: dict[str, Callable[..., bss.Separation]] = {
     "laplace": bss.auxiva,
     "gauss": lambda X, **o: bss.auxiva(X, contrast="gauss", **o),
@@ -33,9 +32,8 @@ X3, A3 = convolutive(3, 2, np.complex64)
 
 
 @every_method
-@every_update
-@pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("gain", [1e-9, 1e-6, 1e6, 1e9])
+@every_update_and_type
+@pytest.mark.parametrize("gain", [1e-9, 1e9])
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2)])
 def test_the_level_does_not_matter(n_mics: int, n_sources: int, gain: float, dtype: Any, update: str, method: str) -> None:
     X, _ = convolutive(n_mics, n_sources, dtype)
@@ -48,8 +46,7 @@ def test_the_level_does_not_matter(n_mics: int, n_sources: int, gain: float, dty
 
 
 @every_method
-@every_update
-@pytest.mark.parametrize("dtype", COMPLEX)
+@every_update_and_type
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2), (3, 1)])
 @pytest.mark.parametrize("silent", ["frames", "bins", "frames and bins"])
 def test_digital_silence_gives_silence_and_the_same_separation(

@@ -11,7 +11,9 @@ import pytest
 import reference
 
 from bss.backends import dispatch, numeric
-from bss.backends.cpu import backend, state as planes, threads
+from bss.backends.cpu import backend, outputs as planes, threads
+from bss.backends.cpu.instantaneous import passes
+from bss.solvers import mm
 from bss.solvers.mm import background
 
 COMPLEX = [np.complex64, np.complex128]
@@ -40,7 +42,7 @@ def positive(*shape: int, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
 
 
-def outputs(state: backend.Frames) -> np.ndarray:
+def outputs(state: planes.Outputs) -> np.ndarray:
     """Y (F, M, T) complex, out of its planes."""
     Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
     return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
@@ -93,24 +95,24 @@ def in_phase(got: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", backend.UPDATES)
+@pytest.mark.parametrize("update", planes.UPDATES)
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3), (7, 7)])
 @pytest.mark.usefixtures("blocks")
 def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
     X, W, phi = spectra(dtype, m), square(m), positive(n, T)
     C = reference.covariance(X)
     if n < m:
-        background(C, W, n)
-    state = backend.Frames(X, W, n)
+        background(backend, C, W, n)
+    state = backend.outputs(X, W, n)
     start = state.log_det
     want_Y, want_W = moved(reference.demix(W, X), W, C, phi[:, None], update)
     kept = X.copy(), phi.copy(), W.copy()
-    state.move(phi, update)
+    state.update(phi, update)
     assert_near(in_phase(outputs(state)[:, :n], want_Y), want_Y, dtype)
     assert_near(in_phase(state.demixing(), want_W), want_W, dtype)
     assert_near(state.power(), reference.frame_power(want_Y), dtype)
     assert_near(outputs(state), reference.demix(state.W, X), dtype)
-    full = backend.Frames(X, state.W, n)  # the determinants that it follows are those of where it is
+    full = backend.outputs(X, state.W, n)  # the determinants that it follows are those of where it is
     assert state.log_det == pytest.approx(full.log_det, abs=2e-4 if dtype is np.complex64 else 1e-9)
     assert state.log_det != start or m == 0
     for now, then in zip((X, phi, W), kept, strict=True):
@@ -118,7 +120,7 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", backend.UPDATES)
+@pytest.mark.parametrize("update", planes.UPDATES)
 @pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
 @pytest.mark.parametrize("dof", [None, 3.0])
 @pytest.mark.usefixtures("blocks")
@@ -127,9 +129,9 @@ def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dty
     B, H = positive(m, F, components), positive(m, components, T, seed=3)
     kept = B.copy(), H.copy()
     Y = reference.demix(W, X)
-    state = backend.Frames(X, W, m)
-    lowrank = backend.LowRank(state, B, H, dof)
-    loss = lowrank.move(update)
+    state = backend.outputs(X, W, m)
+    lowrank = backend.low_rank(state, B, H, dof)
+    loss = lowrank.update(update)
     fitted = [reference.nmf_step(np.abs(Y[:, n]) ** 2, B[n], H[n], dof)[0] for n in range(m)]
     R = np.stack([fitted[n] @ H[n] for n in range(m)])
     P = np.abs(Y.swapaxes(0, 1)) ** 2
@@ -149,17 +151,34 @@ def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dty
         np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("update", backend.UPDATES)
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("model", ["laplace_per_bin", "known_variances", "low_rank", "joint_prediction", "fast_mnmf"])
+def test_what_is_known_of_the_outputs_is_that_of_the_outputs_as_they_are(model: str, n: int) -> None:
+    X = spectra(np.complex128, n)
+    state = planes.Outputs(X, square(n), n, 0.5)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "laplace_per_bin": (), "known_variances": (positive(F, n, T),), "joint_prediction": (X, 2, 1),
+        "low_rank": (positive(n, F, 2), positive(n, 2, T)), "fast_mnmf": (positive(n, F, 2), positive(n, 2, T), positive(n, n)),
+    }  # fmt: skip
+    state.update(1 / np.sqrt(state.power()), "iss")
+    state.power()
+    learning = getattr(backend, model)(state, *arguments[model])
+    learning.update(positive(n, T) if model == "joint_prediction" else "iss")
+    assert_near(state.power(), reference.frame_power(outputs(state)[:, :n]), np.complex128)
+    assert state.log_det == pytest.approx(2 * np.linalg.slogdet(state.W)[1].sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize("update", planes.UPDATES)
 def test_the_same_bytes_on_any_number_of_threads_and_side_by_side(update: str) -> None:
     X = spectra(np.complex64, 3, n_frames=200, bins=70)
 
     def solve(count: int) -> bytes:
         with threads.limited(count):
-            state = backend.Frames(X, np.tile(np.eye(3), (70, 1, 1)), 3)
-            lowrank = backend.LowRank(state, positive(3, 70, 2), positive(3, 2, 200))
+            state = backend.outputs(X, np.tile(np.eye(3), (70, 1, 1)), 3)
+            lowrank = backend.low_rank(state, positive(3, 70, 2), positive(3, 2, 200))
             for _ in range(3):
-                state.move(1 / np.sqrt(state.power()), update)
-                lowrank.move(update)
+                state.update(1 / np.sqrt(state.power()), update)
+                lowrank.update(update)
             return state.W.tobytes()
 
     alone = solve(1)
@@ -187,7 +206,7 @@ def test_an_exception_in_a_kernel_s_thread_reaches_the_caller() -> None:
 
 
 @pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", backend.UPDATES)
+@pytest.mark.parametrize("update", planes.UPDATES)
 @pytest.mark.parametrize("what", ["a bin", "a frame", "an output", "an output in one bin", "everything but one bin"])
 def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: Any) -> None:
     X = spectra(dtype, 3)
@@ -198,11 +217,11 @@ def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: 
     X[where[what]] = 0
     for n in (3, 2):
         W = np.tile(np.eye(3, dtype=complex), (F, 1, 1))
-        state = backend.Frames(X, W, n)
-        lowrank = backend.LowRank(state, positive(n, F, 2), positive(n, 2, T))
+        state = backend.outputs(X, W, n)
+        lowrank = backend.low_rank(state, positive(n, F, 2), positive(n, 2, T))
         for _ in range(60):
-            state.move(1 / np.maximum(state.power(), 1e-6), update)
-            assert np.isfinite(lowrank.move(update))
+            state.update(1 / np.maximum(state.power(), 1e-6), update)
+            assert np.isfinite(lowrank.update(update))
         assert np.isfinite(state.W).all()
         assert np.isfinite(state.W.astype(dtype)).all()
         assert np.isfinite(state.power()).all()
@@ -232,7 +251,7 @@ def test_planes_begin_on_a_cache_line() -> None:
 @pytest.mark.parametrize(("n", "stride", "count", "padding"), [(1024, 1, 1024, 0), (1500, 1, 1500, 36), (5000, 2, 2560, 0),
                                                               (5120, 4, 1280, 256), (99, 9, 99, 413)])  # fmt: skip
 def test_samples_that_a_stride_reads(n: int, stride: int, count: int, padding: int) -> None:
-    assert backend.samples_read(n, stride) == (count, padding)
+    assert passes.samples_read(n, stride) == (count, padding)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -242,7 +261,7 @@ def test_a_pass_of_any_number_of_outputs_and_channels(shape: tuple[int, int], dt
     x = rng.laplace(size=(shape[1], 3000)).astype(dtype) + 3
     W, mean = rng.normal(size=shape) / shape[1], np.full(shape[1], 3.0)
     tolerance = 1e-9 if dtype == np.float64 else 2e-5
-    for name in backend.NONLINEARITIES:
+    for name in passes.NONLINEARITIES:
         for got, want in zip(backend.ica_pass(x, W, mean, name), reference.ica_pass(x, W, mean, name), strict=True):
             np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
     mean, covariance = backend.moments(x)
@@ -252,14 +271,14 @@ def test_a_pass_of_any_number_of_outputs_and_channels(shape: tuple[int, int], dt
 
 @pytest.mark.parametrize("rest", [0, 50, 128, 300])
 @pytest.mark.parametrize("stride", [1, 2, 3, 7])
-@pytest.mark.parametrize("name", backend.NONLINEARITIES)
+@pytest.mark.parametrize("name", passes.NONLINEARITIES)
 def test_a_pass_with_a_stride_is_a_pass_over_those_pieces(name: str, stride: int, rest: int) -> None:
-    from bss.backends.cpu.ica import PIECE
+    from bss.backends.cpu.instantaneous.ica import PIECE
 
     x = np.random.default_rng(0).laplace(size=(2, 84 * PIECE + rest))
     W, mean = np.array([[1.0, 0.3], [-0.2, 0.8]]), np.array([0.1, -0.2])
     part = np.concatenate([x[:, p * PIECE : (p + 1) * PIECE] for p in range(0, 87, stride)], axis=1)
-    assert backend.samples_read(x.shape[1], stride)[0] == part.shape[1]
+    assert passes.samples_read(x.shape[1], stride)[0] == part.shape[1]
     for got, want in zip(backend.ica_pass(x, W, mean, name, stride=stride), reference.ica_pass(part, W, mean, name), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
 
@@ -294,7 +313,7 @@ def test_arrays_without_kernels_are_refused(array: Any) -> None:
 
 def test_level_and_floor() -> None:
     X = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
-    assert numeric.level(X) == pytest.approx(2.5)
+    assert mm.level(X) == pytest.approx(2.5)
     assert numeric.floor(np.float32, 2.0) == pytest.approx(20 * np.finfo(np.float32).eps)
     with pytest.raises(Exception, match="silent"):
-        numeric.level(np.zeros((2, 3), np.complex64))
+        mm.level(np.zeros((2, 3), np.complex64))

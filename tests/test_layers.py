@@ -1,4 +1,4 @@
-"""The floors of docs/design.md against the imports of the code, late ones included. As a script it prints them.
+"""The floors of docs/design.md compared with the imports of the code, including late ones. As a script it prints them.
 
 The page is the rule: its table gives every folder a floor and lists its modules, another gives packages their homes.
 """
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the page lays down, and the public names, through which an import could sneak up."""
+    """The rules of the page, and the public names, through which an import could go up unnoticed."""
 
     places: dict[str, Place]
     homes: dict[str, frozenset[str]]  # package -> folders that may import it
@@ -49,7 +49,7 @@ class Rules:
         return self.places.get("/".join(parts[:2])) if len(parts) > 1 else None
 
 
-def rows(page: str, first: str) -> Iterator[list[str]]:
+def table_rows(page: str, first: str) -> Iterator[list[str]]:
     """Cells of each row of the table whose header starts with `first`."""
     wanted = False
     for line in page.splitlines():
@@ -63,17 +63,17 @@ def rows(page: str, first: str) -> Iterator[list[str]]:
 
 
 def ticked(cell: str) -> frozenset[str]:
-    """What stands in backticks, folders without their last slash."""
+    """The texts in backticks, folders without their trailing slash."""
     return frozenset(name.rstrip("/") for name in re.findall(r"`([^`]+)`", cell))
 
 
 def read_rules() -> Rules:
     page = (ROOT / PAGE).read_text(encoding="utf-8")
     places = {}
-    for floor, folder, modules, _, state in rows(page, "floor"):
+    for floor, folder, modules, _, state in table_rows(page, "floor"):
         (name,) = ticked(folder)
         places[name] = Place(name, int(floor), ticked(modules), state == "planned")
-    homes = {package: ticked(where) for names, where, _ in rows(page, "package") for package in ticked(names)}
+    homes = {package: ticked(where) for names, where, _ in table_rows(page, "package") for package in ticked(names)}
     stub = ast.parse((ROOT / "bss/__init__.pyi").read_text(encoding="utf-8"))
     lazy = (node for node in stub.body if isinstance(node, ast.ImportFrom))
     public = {alias.asname or alias.name: f"bss.{node.module}" for node in lazy for alias in node.names}
@@ -93,7 +93,7 @@ def module_of(path: str) -> str:
 
 
 def imports(path: str, source: str) -> Iterator[tuple[int, str, str]]:
-    """(line, module, name) of every import wherever it stands; the name is empty for `import module`."""
+    """(line, module, name) of every import anywhere in the file; the name is empty for `import module`."""
     package = module_of(path).split(".")
     if not path.endswith("__init__.py"):
         package.pop()
@@ -109,7 +109,7 @@ def imports(path: str, source: str) -> Iterator[tuple[int, str, str]]:
 
 
 def resolve(module: str, name: str, known: set[str], rules: Rules) -> str:
-    """The module that an import really reaches, seen through the lazy public names."""
+    """The module that an import refers to, after resolving lazy public names."""
     if f"{module}.{name}" in known:
         return f"{module}.{name}"
     if module == "bss" and name:
@@ -120,28 +120,28 @@ def resolve(module: str, name: str, known: set[str], rules: Rules) -> str:
 def violations(sources: dict[str, str], rules: Rules) -> list[str]:
     """Every breach of the page's rules, as `path:line: what`."""
     known = {module_of(path) for path in sources}
-    found = []
+    breaches = []
     for path, source in sources.items():
         if path.endswith("__init__.py") and path != NAMESPACE:
             body = ast.parse(source).body
             if len(body) != 1 or ast.get_docstring(ast.parse(source)) is None:
-                found.append(f"{path}:1: holds more, or less, than a docstring")
+                breaches.append(f"{path}:1: contains more, or less, than a docstring")
         home = rules.place(module_of(path))
         if home is None and path != NAMESPACE:
-            found.append(f"{path}:1: is on no floor of {PAGE}")
+            breaches.append(f"{path}:1: is on no floor of {PAGE}")
             continue
         for line, module, name in imports(path, source):
             breach = _breach(home, module, name, known, rules)
             if breach:
-                found.append(f"{path}:{line}: {breach}")
-    return found
+                breaches.append(f"{path}:{line}: {breach}")
+    return breaches
 
 
 def _breach(home: Place | None, module: str, name: str, known: set[str], rules: Rules) -> str:
     """What is wrong with one import from `home`, None being bss/__init__.py; empty if nothing is."""
     top = module.split(".")[0]
     if home is None:
-        return "" if top == "lazy_loader" else f"the public namespace imports {module}; it may import lazy_loader alone"
+        return "" if top == "lazy_loader" else f"the public namespace imports {module}; it may import only lazy_loader"
     if top in rules.homes and home.folder not in rules.homes[top]:
         return f"imports {top}, whose home is {' '.join(sorted(rules.homes[top]))}"
     if top in ("cli", "tests", "benchmarks", "fixtures"):
@@ -181,12 +181,61 @@ def table(sources: dict[str, str], rules: Rules) -> str:
     return "\n".join(lines)
 
 
+def circles(sources: dict[str, str], rules: Rules) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others, late imports included; each group sorted."""
+    known = {module_of(path) for path in sources if path != NAMESPACE}
+    reached = {
+        module_of(path): {resolve(module, name, known, rules) for _, module, name in imports(path, source)} & known
+        for path, source in sources.items()
+        if path != NAMESPACE
+    }
+    while True:  # the transitive closure
+        wider = {module: near.union(*(reached[other] for other in near)) for module, near in reached.items()}
+        if wider == reached:
+            break
+        reached = wider
+    groups = {tuple(sorted(o for o in near if module in reached[o])) for module, near in reached.items() if module in near}
+    return sorted(map(list, groups))
+
+
 RULES = read_rules()
 SOURCES = read_sources()
 
 
 def test_imports_go_down_only() -> None:
     assert violations(SOURCES, RULES) == []
+
+
+KNOWN_CIRCLES: list[list[str]] = []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(SOURCES, RULES) == KNOWN_CIRCLES
+
+
+CIRCLES = [  # what, sources, the circle
+    ("at the top", {"a": "from bss.solvers import b", "b": "from bss.solvers.a import f"}, ["a", "b"]),
+    ("late", {"a": "import bss.solvers.b", "b": "def f():\n    from .a import g"}, ["a", "b"]),
+    ("for types", {"a": "from . import b", "b": "if TYPE_CHECKING:\n    from bss.solvers.a import f"}, ["a", "b"]),
+    ("through a third", {"a": "from . import b", "b": "from . import c", "c": "from . import a"}, ["a", "b", "c"]),
+    ("onto itself", {"a": "from bss.solvers.a import f", "b": ""}, ["a"]),
+    ("none", {"a": "from . import b, c", "b": "from . import c", "c": "import numpy"}, []),
+]
+
+
+@pytest.mark.parametrize(("sources", "circle"), [c[1:] for c in CIRCLES], ids=[c[0] for c in CIRCLES])
+def test_circle_is_caught(sources: dict[str, str], circle: list[str]) -> None:
+    files = {f"bss/solvers/{name}.py": source for name, source in sources.items()}
+    expected = [[f"bss.solvers.{name}" for name in circle]] if circle else []
+    assert circles(files, RULES) == expected
+
+
+def test_circle_by_a_public_name_is_caught() -> None:
+    files = {
+        "bss/pipeline/result.py": "from bss import unmix",
+        "bss/pipeline/unmix.py": "from bss.pipeline.result import Unmixed",
+    }
+    assert circles(files, RULES) == [["bss.pipeline.result", "bss.pipeline.unmix"]]
 
 
 @pytest.mark.parametrize("place", RULES.places.values(), ids=lambda p: p.folder)
@@ -229,15 +278,15 @@ BREACHES = [  # what, where, source, what the message says
     ("an import of nothing", "bss/solvers/ica.py", "from bss.utils import misc", "which is on no floor"),
     ("a re-export", "bss/solvers/__init__.py", '"""Solvers."""\nfrom bss.solvers.ica import fastica', "a docstring"),
     ("an empty package file", "bss/solvers/__init__.py", "", "a docstring"),
-    ("an eager namespace", "bss/__init__.py", "from bss.solvers.ica import fastica", "lazy_loader alone"),
+    ("an eager namespace", "bss/__init__.py", "from bss.solvers.ica import fastica", "only lazy_loader"),
 ]
 
 
 @pytest.mark.parametrize(("path", "source", "said"), [b[1:] for b in BREACHES], ids=[b[0] for b in BREACHES])
 def test_breach_is_caught(path: str, source: str, said: str) -> None:
-    found = violations({path: source}, RULES)
-    assert len(found) == 1
-    assert said in found[0]
+    breaches = violations({path: source}, RULES)
+    assert len(breaches) == 1
+    assert said in breaches[0]
 
 
 @pytest.mark.parametrize(

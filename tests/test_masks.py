@@ -28,7 +28,7 @@ def crowd(M: int, N: int, F: int = 9, T: int = 300, dtype: Any = np.complex128, 
 
 def frames_of(X: np.ndarray, level: float = 1.0) -> Any:
     F, M, _ = X.shape
-    return backend.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
+    return backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
 
 
 def matrices(F: int, N: int, M: int, seed: int = 1) -> np.ndarray:
@@ -69,7 +69,7 @@ def angular_em(X: np.ndarray, B: np.ndarray, weights: np.ndarray, blur: float) -
 def test_an_iteration_of_the_mixture_is_the_paper_s(M: int, N: int, T: int, dtype: Any) -> None:
     X, _ = crowd(M, N, 5, T, dtype)
     B, weights = matrices(5, N, M), random_weights(N, T)
-    state = backend.Angular(frames_of(X), B, 0.2)
+    state = backend.angular_mixture(frames_of(X), B, 0.2)
     masks = state.posteriors(weights)
     np.testing.assert_array_equal(state.B, B)
     loss, share = state.step(weights)
@@ -108,7 +108,7 @@ def gauss_em(X: np.ndarray, v: np.ndarray, R: np.ndarray, noise: float) -> tuple
 def test_an_iteration_of_the_full_rank_model_is_the_paper_s(M: int, N: int, dtype: Any) -> None:
     X, _ = crowd(M, N, 3, 40, dtype)
     R, v = matrices(3, N, M), np.random.default_rng(3).uniform(0.1, 1, (3, N, 40))
-    state = backend.FullRank(frames_of(X), v, R, noise=0.01)
+    state = backend.full_rank(frames_of(X), v, R, noise=0.01)
     loss = state.step()
     expected, new_v, new_R = gauss_em(X.astype(np.complex128), v, R, 0.01)
     exact = 1e-9 if dtype is np.complex128 else 1e-3
@@ -165,7 +165,7 @@ def test_the_loss_with_fixed_weights_and_that_of_the_full_rank_model_never_rise(
     X = degraded(crowd(2, 3, dtype=dtype)[0], how)
     level = float(np.sqrt(np.mean(np.abs(X) ** 2)))
     weights = random_weights(3, X.shape[2])
-    state = backend.Angular(frames_of(X, level), matrices(len(X), 3, 2), 0.1)
+    state = backend.angular_mixture(frames_of(X, level), matrices(len(X), 3, 2), 0.1)
     fixed = np.array([state.step(weights)[0] for _ in range(40)])
     model = fullrank.from_masks(X, state.posteriors(weights))
     model.learn(40)

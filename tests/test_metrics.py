@@ -1,4 +1,4 @@
-"""Metrics: known cases, invariances, and what cannot be scored."""
+"""Metrics: known values, invariances, and signals that cannot be scored."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_si_sdr_pairs_by_broadcasting() -> None:
 
 
 def test_si_sdr_sums_long_float32_signals_in_float64() -> None:
-    # over one block, with an offset that a float32 sum would drown in
+    # longer than one block, with an offset in which a float32 sum would lose its precision
     x = (noises(2, n=200_001) * 0.01 + 1).astype(np.float32)
     s, e = x[0].astype(np.float64), x[1].astype(np.float64)
     scale = s @ e / (s @ s)
@@ -81,8 +81,8 @@ def test_si_sdr_at_its_ends() -> None:
     ("reference", "estimate", "text"),
     [
         (np.ones(5), np.ones(4), "5 samples and the estimate 4"),
-        (np.ones((2, 5)), np.ones((3, 5)), "do not pair"),
-        (np.ones(5), np.array([1, 2, np.nan, 4, 5]), "the estimate holds NaN"),
+        (np.ones((2, 5)), np.ones((3, 5)), "do not match"),
+        (np.ones(5), np.array([1, 2, np.nan, 4, 5]), "the estimate contains NaN"),
         (np.ones(5), np.ones(5) * 1j, "complex128"),
         (np.ones(0), np.ones(0), "empty"),
         (1.0, np.ones(3), "empty"),
@@ -146,7 +146,7 @@ def test_bss_eval_is_the_projection_on_the_shifts(name: str, noise: float) -> No
 
 @pytest.mark.parametrize("db", [0.0, 20.0, 60.0, 110.0])
 def test_known_ratios(db: float) -> None:
-    """Target, interference and artifact that are orthogonal, shifted too: each ratio is what was put in."""
+    """Target, interference and artefact are orthogonal, even when shifted: each ratio is the one they were made with."""
     s = orthonormal(3, reach=L)
     g = 10 ** (-db / 20)
     pairs = bss_eval_pairs(s[:2], [s[0] + g * s[1], s[0] + g * s[2]], filter_length=1)
@@ -160,7 +160,7 @@ def test_known_ratios(db: float) -> None:
 def test_a_filter_of_the_allowed_length_is_forgiven(taps: int, forgiven: bool) -> None:
     s = noises(2)
     h = np.random.default_rng(3).standard_normal(taps)
-    s[:, -taps:] = 0  # nothing of the filtered signal is cut off
+    s[:, -taps:] = 0  # so that the filtered signal is not cut off
     y = scipy.signal.lfilter(h, 1, s, axis=1)
     sdr = np.diag(bss_eval_pairs(s, y, filter_length=L).sdr)
     assert (sdr > 110).all() if forgiven else (sdr < 10).all()
@@ -182,7 +182,7 @@ def test_assign_leaves_rows_without_columns() -> None:
 
 
 def separated(N: int, K: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """References, estimates that leak a little (the K - N last ones are noise), and the mixture of two microphones."""
+    """References, estimates with some leakage (the last K - N are noise), and the mixture at two microphones."""
     s, noise = noises(N, seed=seed), noises(K or N, seed=seed + 100)
     y = 0.05 * noise
     y[:N] += s + 0.1 * s[::-1]
@@ -245,9 +245,9 @@ def test_definitions_say_the_filter_and_the_assignment() -> None:
     assert bss.score(s, y).definitions["sdr"] == "bss_sdr_v3@512"
 
 
-def silence(x: np.ndarray, *rows: int, with_: float = 0.0) -> np.ndarray:
+def silence(x: np.ndarray, *signals: int, with_: float = 0.0) -> np.ndarray:
     x = x.copy()
-    x[list(rows)] = with_
+    x[list(signals)] = with_
     return x
 
 
@@ -260,11 +260,11 @@ ODD = {
     "rounding noise for a reference": (
         silence(S, 1) + 1e-18 * noises(3, seed=9), Y, [0, -1, 2], [1, 0, 1], [1, 0, 1], "the reference is silent",
     ),
-    "two silent references": (silence(S, 1, 2), Y, [0, -1, -1], [1, 0, 0], [0, 0, 0], "no other talker"),
+    "two silent references": (silence(S, 1, 2), Y, [0, -1, -1], [1, 0, 0], [0, 0, 0], "only one talker"),
     "silent estimate": (S, silence(Y, 1), [0, 1, 2], [1, 0, 1], [1, 0, 1], "the estimate is silent"),
     "all estimates silent": (S, 0 * Y, [0, 1, 2], [0, 0, 0], [0, 0, 0], "the estimate is silent"),
     "fewer estimates": (S, Y[[2, 0]], [1, -1, 0], [1, 0, 1], [1, 0, 1], "fewer estimates"),
-    "one reference": (S[:1], Y, [0], [1], [0], "no other talker"),
+    "one reference": (S[:1], Y, [0], [1], [0], "only one talker"),
     "identical references": (S[[0, 0, 2]], Y[[0, 0, 2]], None, [1, 1, 1], [0, 0, 1], "copy"),
     "a scaled copy": (S[[0, 0, 2]] * [[1], [-0.01], [1]], Y[[0, 0, 2]], None, [1, 1, 1], [0, 0, 1], "copy"),
     "a delayed copy": (
@@ -295,9 +295,9 @@ def test_what_has_no_score_is_nan_with_a_reason(name: str) -> None:
 
 
 def test_a_silent_reference_leaves_the_others_as_they_are() -> None:
-    alone = bss.score(S[[0, 2]], Y, filter_length=L)
+    active_only = bss.score(S[[0, 2]], Y, filter_length=L)
     beside = bss.score(silence(S, 1), Y, filter_length=L)
-    for name, column in alone.columns.items():
+    for name, column in active_only.columns.items():
         np.testing.assert_allclose(beside.columns[name][[0, 2]], column, atol=1e-9)
 
 
@@ -307,15 +307,15 @@ def test_a_silent_reference_leaves_the_others_as_they_are() -> None:
         (S.T, Y, None, {}, r"references has 4000 channels of 3 samples.*references\.T"),
         (S, Y.T, None, {}, r"estimates\.T"),
         (S, Y, X.T, {}, r"mixture\.T"),
-        (S, Y[:, :-7], None, {}, r"estimates: 3993 samples, references: 4000; 7 fewer.*references\[:, :3993\]"),
-        (S, np.pad(Y, ((0, 0), (0, 7))), None, {}, r"7 more.*estimates\[\.\.\., :4000\]"),
+        (S, Y[:, :-7], None, {}, r"estimates: 3993 samples, but the references have 4000 .7 more.*references\[:, :3993\]"),
+        (S, np.pad(Y, ((0, 0), (0, 7))), None, {}, r"7 fewer.*estimates\[\.\.\., :4000\]"),
         (S, Y, X[:, 1:], {}, "mixture: 3999 samples"),
         (S[:, None], Y, None, {}, r"references\[:, 0\]"),
         ([S[0], S[1, 1:]], Y, None, {}, "references are of different lengths: 3999 to 4000"),
         (0 * S, Y, None, {}, "every reference is silent"),
         (0 * S[0], Y, None, {}, "the reference is silent"),
         (S, Y, 0 * X, {}, "the mixture is silent"),
-        (S, np.where(np.arange(N_SAMPLES) == 5, np.nan, Y), None, {}, "channel 0 of estimates holds 1 NaN"),
+        (S, np.where(np.arange(N_SAMPLES) == 5, np.nan, Y), None, {}, "channel 0 of estimates contains 1 NaN"),
         ((S * 32767).astype(np.int16), Y, None, {}, "int16"),
         (S[:0], Y, None, {}, "references is empty"),
         (S[:, :500], Y[:, :500], None, {}, "500 samples are too few for 3 references and a filter of 512 taps"),

@@ -20,7 +20,7 @@ TOLERANCE_DB = 0.01
 
 
 def random_case(seed: int, N: int, K: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coloured sources, and estimates that are filtered, leak, are noisy and stand in a random order."""
+    """Coloured sources, and estimates that are filtered, leaky, noisy and in a random order."""
     rng = np.random.default_rng(seed)
     s = np.stack([scipy.signal.lfilter([1.0], [1.0, -rng.uniform(-0.9, 0.9)], rng.standard_normal(N_SAMPLES)) for _ in range(N)])
     s *= np.abs(np.sin(np.linspace(0, rng.uniform(2, 9, N), N_SAMPLES).T))
@@ -50,7 +50,7 @@ def test_equal_to_fast_bss_eval(seed: int, N: int, K: int) -> None:
 def test_equal_to_mir_eval(seed: int, N: int, K: int) -> None:
     s, y = random_case(seed, N, K)
     scores = bss.score(s, y)
-    # it takes as many estimates as references: with more, those that were chosen, in the order of the references
+    # it needs as many estimates as references: if there are more, the assigned ones, in the order of the references
     permute = N == K == 2
     chosen = y if permute else y[scores.permutation]
     with warnings.catch_warnings():
@@ -63,7 +63,7 @@ def test_equal_to_mir_eval(seed: int, N: int, K: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_equal_on_noise_that_separates_nothing(seed: int) -> None:
-    """No estimate belongs to any reference; the assignment must be the same all the same."""
+    """No estimate belongs to any reference; the assignment must be the same nevertheless."""
     rng = np.random.default_rng(seed)
     s, y = rng.standard_normal((3, N_SAMPLES)), rng.standard_normal((5, N_SAMPLES))
     sdr, sir, sar, permutation = fast_bss_eval.bss_eval_sources(s, y)

@@ -1,4 +1,4 @@
-"""`bss mix`: the same bytes again, and every way to go wrong."""
+"""`bss mix`: reproducible scenes, and everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# ---------------------------------------------------------------- what it makes
+# ---------------------------------------------------------------- what it writes
 
 
 def test_what_is_written_and_said(work: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_is_written_and_said(work: Path) -> None:
     assert done.stdout == ""
     files = tree(work / "scene")
     assert set(files) == {*(f"mics/mic{k}.wav" for k in (1, 2, 3)), "truth/anna.wav", "truth/ben.wav", "scene.json"}
-    for said in ("2 talkers (anna, ben)", "3 microphones", "0.2 s asked", "bss unmix scene/mics -o sources --sources 2",
+    for said in ("2 talkers (anna, ben)", "3 microphones", "0.2 s requested", "bss unmix scene/mics -o sources --sources 2",
                  "bss score scene/truth sources --mixture scene/mics", "mic3 at"):  # fmt: skip
         assert said in done.stderr
     x, rate = bss.read("scene/mics")
@@ -102,7 +102,7 @@ def test_the_same_bytes_again(work: Path, options: tuple) -> None:
     assert run("voices/anna.wav", "voices/ben.wav", *options, "-o", "scene").exit_code == 0
     again = run("--scene", "scene/scene.json", "-o", "again")
     assert again.exit_code == 0, again.output
-    assert "not quite" not in again.stderr
+    assert "differ slightly" not in again.stderr
     assert tree(work / "again") == tree(work / "scene")
 
 
@@ -114,8 +114,8 @@ def test_again_with_voices_that_moved(work: Path) -> None:
     assert missing.exit_code == 3
     assert "anna.wav is missing" in missing.stderr
     assert not (work / "again").exists()
-    found = run("--scene", "scene/scene.json", "archive", "-o", "again")
-    assert found.exit_code == 0, found.output
+    done = run("--scene", "scene/scene.json", "archive", "-o", "again")
+    assert done.exit_code == 0, done.output
     now, then = tree(work / "again"), tree(work / "scene")
     now.pop("scene.json")
     then.pop("scene.json")
@@ -140,14 +140,14 @@ def test_again_by_other_versions_is_said(work: Path) -> None:
     (work / "scene/scene.json").write_text(json.dumps(document))
     done = run("--scene", "scene/scene.json", "-o", "again")
     assert done.exit_code == 0
-    assert "warning: the samples are not quite those" in done.stderr
+    assert "warning: the samples differ slightly from those" in done.stderr
     assert "numpy 0.1" in done.stderr
 
 
 @pytest.mark.parametrize(("change", "said"), [
     ({"voices": []}, "no voices"),
-    ({"voices": [{"name": "../../evil", "file": "a", "sha256": "b"}]}, "no name of a voice"),
-    ({"voices": ["anna"]}, "not described"),
+    ({"voices": [{"name": "../../evil", "file": "a", "sha256": "b"}]}, "not a valid name"),
+    ({"voices": ["anna"]}, "malformed"),
     ({"options": {}}, "n_mics"),
     ({"rate": "fast"}, "rate is missing"),
     ({"schema": 99}, "schema 99"),
@@ -179,18 +179,18 @@ def test_another_seed_is_another_scene(work: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "n"), [
-    (("voices", "--mics", 2), 2),  # of a folder, one for each microphone
+    (("voices", "--mics", 2), 2),  # from a folder, one per microphone
     (("voices", "--mics", 4), 3),
     (("voices/*.wav", "--mics", 2), 2),
     (("voices", "--talkers", 3, "--mics", 2), 3),
     (("voices", "--sources", 1, "--mics", 2), 1),
-    (("voices/anna.wav", "voices/ben.wav", "voices/carla.wav", "--mics", 2), 3),  # files that are named all count
+    (("voices/anna.wav", "voices/ben.wav", "voices/carla.wav", "--mics", 2), 3),  # named files are all used
 ])  # fmt: skip
 def test_how_many_talkers(work: Path, words: tuple, n: int) -> None:
     done = run(*words, "--rt60", 0, "-o", "scene")
     assert done.exit_code == 0, done.output
     assert len(list((work / "scene/truth").iterdir())) == n
-    assert ("more talkers than" in done.stderr) == (n > 2 and 4 not in words)
+    assert ("more talkers" in done.stderr) == (n > 2 and 4 not in words)
 
 
 def test_the_seed_draws_the_voices(work: Path) -> None:
@@ -212,7 +212,7 @@ def test_voices_of_one_name_are_told_apart(work: Path) -> None:
 
 def test_repairs_are_said(work: Path) -> None:
     done = run("voices/anna.wav", "bad/stereo.flac", "--rt60", 0, "-o", "scene", "--json")
-    assert "2 channels: the first is used" in done.stderr
+    assert "2 channels: only the first is used" in done.stderr
     assert "resampled from 16000 to 8000 Hz" in done.stderr
     assert len(json.loads(done.stdout)["warnings"]) == 2
 
@@ -223,16 +223,16 @@ VOICES = ("voices/anna.wav", "voices/ben.wav")
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    ((), 2, "no voices were given"),
+    ((), 2, "there are no voices"),
     (("nobody.wav",), 3, "nobody.wav does not exist"),
     (("voices/ana.wav",), 3, "did you mean"),
-    (("bad/empty",), 3, "holds no audio"),
+    (("bad/empty",), 3, "contains no audio"),
     (("bad/notes.txt",), 3, "notes.txt is empty"),
-    (("bad/text.wav",), 3, "text.wav cannot be read as audio"),
+    pytest.param(("bad/text.wav",), 3, "text.wav cannot be read", marks=pytest.mark.programs),
     (("bad/zero.wav",), 3, "zero.wav is empty"),
     (("bad/short.wav",), 3, "short.wav is truncated"),
     (("bad/silent.wav", *VOICES), 3, "bad/silent.wav is silent"),
-    (("-",), 2, "not read from stdin"),
+    (("-",), 2, "cannot be read from stdin"),
     (("voices/anna.wav", "voices/anna.wav"), 3, "named twice"),
     ((*VOICES, "--mics", "0"), 2, "--mics"),
     ((*VOICES, "--mics", "many"), 2, "--mics"),
@@ -272,7 +272,7 @@ def test_nan_in_a_voice(work: Path) -> None:
     soundfile.write("bad/nan.wav", x, RATE, subtype="FLOAT")
     done = run("bad/nan.wav", *VOICES, "-o", "scene")
     assert done.exit_code == 3
-    assert "bad/nan.wav holds NaN" in done.stderr
+    assert "bad/nan.wav contains NaN" in done.stderr
     assert not (work / "scene").exists()
 
 
@@ -308,12 +308,12 @@ def test_voices_are_never_written_over(work: Path) -> None:
     before = tree(work)
     done = run("scene/truth/anna.wav", "--rt60", 0, "-o", "scene", "--overwrite")
     assert done.exit_code == 3
-    assert "never written to" in done.stderr
+    assert "never overwritten" in done.stderr
     assert tree(work) == before
 
 
 def test_interrupted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C half way through writing."""
+    """Ctrl-C in the middle of writing."""
     from bss.signals.writing import OutputFolder
 
     write, written = OutputFolder.audio, []

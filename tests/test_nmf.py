@@ -33,7 +33,7 @@ def test_a_step_is_the_papers(F: int, K: int, frames: int, dtype: type, monkeypa
     Y = outputs(F, dtype=dtype)
     P = np.abs(Y.astype(complex)).transpose(1, 0, 2) ** 2
     mean = P.mean(2, keepdims=True)
-    state = backend.Factor(Y, K, np.random.default_rng(0))
+    state = backend.nmf(Y, K, np.random.default_rng(0))
     B, H = state.factors()
     B = B / mean
     for _ in range(3):

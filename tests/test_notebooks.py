@@ -66,27 +66,20 @@ def says_nothing_wrong(notebook: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_cocktail_party(here: Path) -> None:
+@pytest.mark.parametrize("spoken", [pytest.param(True, marks=pytest.mark.needs("espeak-ng")), False])
+def test_the_cocktail_party(here: Path, monkeypatch: pytest.MonkeyPatch, spoken: bool) -> None:
+    if not spoken:
+        monkeypatch.setenv("PATH", str(here))  # where no program is
     done = run(read("cocktail-party"), here)
     says_nothing_wrong(done)
     text = words(done)
-    if shutil.which("espeak-ng"):
-        assert "Spoken by espeak-ng." in text
+    said = "Spoken by espeak-ng." if spoken else "espeak-ng is not installed, so the voices of `fixtures/voices` speak."
+    assert said in text
     desk, room = row(text, "`bss.fastica(x)`"), row(text, "`bss.unmix`")
     assert min(desk) > 20
     assert min(row(text, "`bss.infomax(x)`")) > 20
     assert min(room) > 10 > 5 > max(row(text, "FastICA, as on the desk"))
     assert sum("text/html" in output.get("data", {}) for output in outputs(done)) >= 9  # players
-
-
-@pytest.mark.slow
-def test_the_cocktail_party_without_espeak(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(here))  # where no program is
-    done = run(read("cocktail-party"), here)
-    says_nothing_wrong(done)
-    text = words(done)
-    assert "espeak-ng is not installed, so the voices of `fixtures/voices` speak." in text
-    assert min(row(text, "`bss.fastica(x)`")) > 20
 
 
 @pytest.mark.slow

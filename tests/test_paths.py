@@ -1,4 +1,4 @@
-"""Which files a person means."""
+"""File arguments: folders, globs, names that do not exist."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ def test_expand(tree: Path, patterns: list[str], expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("patterns", "words"),
     [
-        ([], ["no audio files were given"]),
-        ([""], ["an empty file name"]),
+        ([], ["there are no audio files"]),
+        ([""], ["a file name is empty"]),
         (["mics/mic3.wav"], ["mics/mic3.wav does not exist", "did you mean", "mics/mic1.wav"]),
         (["MICS/x.wav"], ["MICS/x.wav does not exist", "no folder MICS"]),
         (["mics/MIC2.wav"], ["did you mean mics/mic2.WAV"]),
         (["nowhere/a.wav"], ["nowhere/a.wav does not exist", "no folder nowhere"]),
-        (["quite-other.wav"], ["quite-other.wav does not exist", "look at its name"]),
+        (["quite-other.wav"], ["quite-other.wav does not exist", "check its name"]),
         (["mics/*.mp3"], ["no file matches mics/*.mp3"]),
-        (["empty"], ["the folder empty holds no audio files"]),
-        (["wrapped"], ["the folder wrapped holds no audio files", "wrapped/mics"]),
-        (["empt*"], ["the folder empty holds no audio files"]),
+        (["empty"], ["the folder empty contains no audio files"]),
+        (["wrapped"], ["the folder wrapped contains no audio files", "wrapped/mics"]),
+        (["empt*"], ["the folder empty contains no audio files"]),
         (["mics/mic1.wav", "mics/mic1.wav"], ["mics/mic1.wav is named twice"]),
         (["mics", "mics/mic1.wav"], ["mics/mic1.wav is named twice"]),
         (["mics/mic1.wav", "odd/../mics/mic1.wav"], ["is named twice", "also as mics/mic1.wav"]),
@@ -102,7 +102,7 @@ def test_link_twice_and_broken_link(tree: Path) -> None:
     (tree / "gone.wav").symlink_to("mics/gone.wav")
     with pytest.raises(InputError, match=r"same\.wav is named twice \(also as mics/mic1\.wav\)"):
         expand(["mics/mic1.wav", "same.wav"])
-    with pytest.raises(InputError, match=r"gone\.wav is a link to a file that does not exist"):
+    with pytest.raises(InputError, match=r"gone\.wav links to a file that does not exist"):
         expand(["gone.wav"])
 
 

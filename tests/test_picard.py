@@ -253,7 +253,7 @@ def test_callbacks_and_too_few_iterations() -> None:
     [
         (np.zeros((2, 500), complex), {}, UsageError, "X is complex"),
         (np.zeros((2, 500)), {}, InputError, "every channel is constant"),
-        (np.full((2, 500), np.nan), {}, InputError, "channel 0 of X holds 500 NaN"),
+        (np.full((2, 500), np.nan), {}, InputError, "channel 0 of X contains 500 NaN"),
         (np.ones((500, 2)), {}, InputError, "500 channels of 2 samples"),
         (np.random.default_rng(0).normal(size=(2, 500)), {"n_sources": 3}, UsageError, "3 sources asked for, 2 microphones"),
         (np.random.default_rng(0).normal(size=(2, 500)), {"n_iter": 0}, UsageError, "n_iter=0"),

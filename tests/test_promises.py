@@ -63,7 +63,7 @@ def test_1_what_is_cut_or_added_is_said(tmp_path: Path) -> None:
     done = run("unmix", *files, "-o", tmp_path / "out", "--end", "99")
     assert done.exit_code == 0, done.stderr
     assert "b.wav: padded with 300 samples" in done.stderr
-    assert "the end of the part, 99 s, lies after the end of the recording, 1.000 s" in done.stderr
+    assert "the requested end, 99 s, is after the end of the recording, 1.000 s" in done.stderr
     assert soundfile.info(tmp_path / "out/source1.wav").frames == x.shape[1]
 
 

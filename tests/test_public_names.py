@@ -15,10 +15,11 @@ import pytest
 import bss
 
 FUNCTIONS = [
-    "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "minimal_distortion", "mix",
+    "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "load_filters",
+    "minimal_distortion", "mix",
     "overiva", "picard_o", "projection_back", "read", "score", "si_sdr", "tiss", "unmix", "whiten", "wpe", "write",
 ]  # fmt: skip
-VALUES = ["Dereverberated", "JointSeparation", "Scene", "Scores", "Separation", "Stft", "Unmixed", "Whitening"]
+VALUES = ["Dereverberated", "Filters", "JointSeparation", "Scene", "Scores", "Separation", "Stft", "Unmixed", "Whitening"]
 SOLVERS = ["auxiva", "cacgmm", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "overiva", "picard_o", "tiss"]
 SHAPE = re.compile(r"\(AXIS(?:, ?AXIS)*,?\)".replace("AXIS", r"(?:[FMNTKn]|n_i|1 or F|\.\.\.)"))
 ARRAYS = {"mixture"}  # may be left out and is no option all the same: the data of the call

@@ -1,8 +1,9 @@
-"""The simulator: what a scene promises, and what it refuses."""
+"""The simulator: properties of scenes, and invalid options."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 import bss
 from bss.errors import InputError, UsageError
-from bss.scenes import rooms
+from bss.scenes import manifest, rooms
 from bss.scenes.mixing import mixing_matrix
 
 RATE = 8000
@@ -42,7 +43,7 @@ def power(x: np.ndarray) -> float:
     return float(np.mean(np.square(x, dtype=np.float64)))
 
 
-# ---------------------------------------------------------------- what a scene holds
+# ---------------------------------------------------------------- contents of a scene
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,7 +58,7 @@ def test_scene_is_its_images_and_noise(kind: dict, n: int, m: int) -> None:
     assert all(np.isfinite(a).all() for a in (scene.mixture, scene.images, scene.sources))
     noise = scene.mixture - scene.images.sum(0)
     assert db(power(scene.images.sum(0)[0]) / power(noise[0])) == pytest.approx(20, abs=0.3)
-    for i, j in combinations(noise, 2):  # noise of its own at each microphone, equally loud at all
+    for i, j in combinations(noise, 2):  # independent noise at each microphone, equally loud at all
         assert abs(np.corrcoef(i, j)[0, 1]) < 0.06
         assert power(i) == pytest.approx(power(j), rel=0.1)
     assert max(np.abs(scene.mixture).max(), np.abs(scene.images).max()) == pytest.approx(0.5, abs=1e-6)
@@ -74,15 +75,15 @@ def test_without_noise_the_mixture_is_the_sum_of_the_images(kind: dict) -> None:
 @pytest.mark.parametrize("levels", [None, [0, -6, 3]])
 def test_levels_at_microphone_1(kind: dict, levels: list[float] | None) -> None:
     scene = bss.mix(voices(3), RATE, levels_db=levels, **kind)
-    heard = [db(power(image[0])) for image in scene.images]
-    np.testing.assert_allclose(np.subtract(heard, heard[0]), levels or [0, 0, 0], atol=1e-3)
-    np.testing.assert_allclose([db(power(source)) for source in scene.sources], heard, atol=1e-3)
+    image_levels = [db(power(image[0])) for image in scene.images]
+    np.testing.assert_allclose(np.subtract(image_levels, image_levels[0]), levels or [0, 0, 0], atol=1e-3)
+    np.testing.assert_allclose([db(power(source)) for source in scene.sources], image_levels, atol=1e-3)
 
 
 def test_gains_lead_from_voices_to_sources() -> None:
-    given = voices(2)
-    scene = bss.mix(given, RATE, levels_db=[0, 4], rt60=0)
-    for voice, gain, source in zip(given, scene.info["gains"], scene.sources, strict=True):
+    talkers = voices(2)
+    scene = bss.mix(talkers, RATE, levels_db=[0, 4], rt60=0)
+    for voice, gain, source in zip(talkers, scene.info["gains"], scene.sources, strict=True):
         np.testing.assert_allclose(source[: len(voice)], gain * voice, atol=1e-6)
 
 
@@ -101,13 +102,13 @@ def test_seconds_cut_or_repeat(seconds: float, samples: int) -> None:
 def test_inputs_and_global_state_are_left_alone() -> None:
     import pyroomacoustics as pra
 
-    given = voices(2)
-    before = [voice.copy() for voice in given]
-    for voice in given:
+    talkers = voices(2)
+    before = [voice.copy() for voice in talkers]
+    for voice in talkers:
         voice.flags.writeable = False
     settings, state = dict(pra.parameters._constants), repr(np.random.get_state())  # noqa: NPY002
-    bss.mix(given, RATE, rt60=0.2)
-    for now, then in zip(given, before, strict=True):
+    bss.mix(talkers, RATE, rt60=0.2)
+    for now, then in zip(talkers, before, strict=True):
         np.testing.assert_array_equal(now, then)
     assert dict(pra.parameters._constants) == settings
     assert repr(np.random.get_state()) == state  # noqa: NPY002
@@ -186,14 +187,14 @@ def test_places(room: tuple[float, float, float], n: int, m: int, spacing: float
     ((6, 5, 3), 0.15), ((6, 5, 3), 0.3), ((6, 5, 3), 0.6), ((4, 3, 2.5), 0.2), ((10, 8, 4), 0.4),
 ])  # fmt: skip
 def test_reverberation_is_what_was_asked(room: tuple[float, float, float], rt60: float) -> None:
-    """By our own measure, and by pyroomacoustics', which counts the direct sound too."""
+    """By our own measurement, and by that of pyroomacoustics, which includes the direct sound."""
     from pyroomacoustics.experimental import measure_rt60
 
     layout = rooms.lay_out(room, 3, 2, 0.05, np.random.default_rng(1))
-    heard = rooms.respond(layout, rt60, RATE)
-    assert np.mean(heard.rt60) == pytest.approx(rt60, rel=0.05)
-    assert heard.rt60 == pytest.approx([rt60] * 3, rel=0.2)
-    theirs = [measure_rt60(rir[1], fs=RATE, decay_db=30) for rir in heard.rirs]
+    responses = rooms.respond(layout, rt60, RATE)
+    assert np.mean(responses.rt60) == pytest.approx(rt60, rel=0.05)
+    assert responses.rt60 == pytest.approx([rt60] * 3, rel=0.2)
+    theirs = [measure_rt60(rir[1], fs=RATE, decay_db=30) for rir in responses.rirs]
     assert np.mean(theirs) == pytest.approx(rt60, rel=0.2)
 
 
@@ -242,7 +243,7 @@ def test_mixing_matrix(m: int, n: int) -> None:
         assert a.shape == (m, n)
         assert np.linalg.cond(a) < 6
         np.testing.assert_allclose(np.abs(a[0]), 1)
-        assert np.linalg.norm(a, axis=1).min() > 0.05  # no microphone is deaf
+        assert np.linalg.norm(a, axis=1).min() > 0.05  # every microphone receives sound
 
 
 def test_desk_has_no_memory() -> None:
@@ -252,7 +253,7 @@ def test_desk_has_no_memory() -> None:
     assert scene.info["condition"] == pytest.approx(np.linalg.cond(matrix), rel=0.01)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- invalid options
 
 
 @pytest.mark.parametrize(("options", "said"), [
@@ -264,7 +265,7 @@ def test_desk_has_no_memory() -> None:
     ({"rt60": float("nan")}, "out of range"),
     ({"room": (6, 5)}, "length, width and height"),
     ({"room": (6, 5, "x")}, "length, width and height"),
-    ({"room": (6, 5, 1)}, "from 2 to 100 m"),
+    ({"room": (6, 5, 1)}, "between 2 and 100 m"),
     ({"room": (2.4, 2.4, 2.4), "spacing": 0.8, "n_mics": 8}, "do not fit"),
     ({"room": (2, 2, 2)}, "too small"),
     ({"spacing": 0}, "spacing=0"),
@@ -284,18 +285,18 @@ def test_wrong_options(options: dict, said: str) -> None:
         bss.mix(voices(2), RATE, **options)
 
 
-@pytest.mark.parametrize(("given", "error", "said"), [
+@pytest.mark.parametrize(("talkers", "error", "said"), [
     ([], UsageError, "no voices"),
     ([np.ones(100)] * 15, UsageError, "at most 14"),
     ([np.zeros(100)], InputError, "voice 1 is silent"),
-    ([np.ones(100), np.r_[1.0, np.nan]], InputError, "voice 2 holds NaN"),
+    ([np.ones(100), np.r_[1.0, np.nan]], InputError, "voice 2 contains NaN"),
     ([np.ones((2, 100))], InputError, r"shape \(2, 100\)"),
     ([np.ones(0)], InputError, "shape"),
     ([np.ones(100, np.int16)], InputError, "int16"),
 ])  # fmt: skip
-def test_wrong_voices(given: list[np.ndarray], error: type[Exception], said: str) -> None:
+def test_wrong_voices(talkers: list[np.ndarray], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
-        bss.mix(given, RATE)
+        bss.mix(talkers, RATE)
 
 
 def test_wrong_rate() -> None:
@@ -323,11 +324,11 @@ def test_save(tmp_path: Path) -> None:
 
 def test_save_over_a_larger_scene_leaves_none_of_its_files(tmp_path: Path) -> None:
     bss.mix(voices(3), RATE, n_mics=4, rt60=0).save(tmp_path)
-    small = bss.mix(voices(1), RATE, n_mics=2, rt60=0)
+    scene = bss.mix(voices(1), RATE, n_mics=2, rt60=0)
     with pytest.raises(InputError, match="in the way"):
-        small.save(tmp_path)
+        scene.save(tmp_path)
     assert len(list(tmp_path.rglob("*.wav"))) == 7
-    files = small.save(tmp_path, overwrite=True)
+    files = scene.save(tmp_path, overwrite=True)
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(files)
 
 
@@ -338,3 +339,8 @@ def test_save_never_deletes_what_is_not_of_a_scene(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holiday\.wav is in the way"):
         bss.mix(voices(1), RATE, rt60=0).save(tmp_path, overwrite=True)
     assert mine.exists()
+
+
+def test_scene_json_stores_the_options_of_mix() -> None:
+    options = {"seed" if name == "rng" else name for name in inspect.signature(bss.mix).parameters} - {"voices", "rate"}
+    assert options == set(manifest.OPTIONS)

@@ -1,4 +1,4 @@
-"""`bss score` as people and scripts call it: on the files that `bss mix` and `bss unmix` write, and on wrong ones."""
+"""`bss score` on the files that `bss mix` and `bss unmix` write, and on unsuitable ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATE = 8000
 N_SAMPLES = 8000
 
 
-# click 8.2 keeps stdout and stderr apart by itself, and dropped the option
+# click 8.2 always separates stdout and stderr, and dropped the option
 APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """The one document on stdout: anything else there fails here."""
+    """The JSON document on stdout; anything else on stdout is a failure."""
     parsed = json.loads(result.stdout)
     assert isinstance(parsed, dict)
     assert parsed["schema"] == 1
@@ -40,7 +40,7 @@ def document(result: Result) -> dict[str, Any]:
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """truth/ of two talkers at two microphones, mics/, and out/ as `bss unmix` leaves it, in the order of no one."""
+    """truth/ of two talkers at two microphones, mics/, and out/ as `bss unmix` writes it, in a different order."""
     rng = np.random.default_rng(0)
     s = scipy.signal.lfilter(scipy.signal.firwin(101, 0.5), 1, 0.1 * rng.standard_normal((2, N_SAMPLES)))
     images = np.stack([s, 0.5 * np.roll(s, 3, axis=1)], axis=1)  # (N, M, n)
@@ -66,20 +66,20 @@ def samples(path: str) -> np.ndarray:
 
 
 def test_the_document_holds_the_numbers_of_the_library(scene: Path) -> None:
-    found = document(run("truth", "out", "--mixture", "mics", "--json"))
+    scores = document(run("truth", "out", "--mixture", "mics", "--json"))
     references = np.stack([samples(f"truth/{name}.wav")[0] for name in ("anna", "ben")])
     estimates, mixture = np.concatenate([samples(f"out/source{k}.wav") for k in (1, 2)]), samples("mics/mic1.wav")
     expected = bss.score(references, estimates, mixture).to_dict()
-    assert [row["estimate"] for row in found["scores"]] == ["source2.wav", "source1.wav"]
-    assert [row["reference"] for row in found["scores"]] == ["anna.wav", "ben.wav"]
+    assert [row["estimate"] for row in scores["scores"]] == ["source2.wav", "source1.wav"]
+    assert [row["reference"] for row in scores["scores"]] == ["anna.wav", "ben.wav"]
     for measure in ("si_sdr", "sdr", "sir", "sar", "si_sdr_improvement", "sdr_improvement", "sir_improvement"):
-        assert [row[measure] for row in found["scores"]] == expected[measure]
+        assert [row[measure] for row in scores["scores"]] == expected[measure]
     for key in ("mean", "permutation", "definitions"):
-        assert found[key] == expected[key]
-    assert found["inputs"]["mixture"] == [{"file": "mics/mic1.wav", "channel": 1}]
-    assert (found["rate"], found["samples"], found["seconds"]) == (RATE, N_SAMPLES, 1.0)
-    assert found["warnings"] == []
-    assert found["gate"] is None
+        assert scores[key] == expected[key]
+    assert scores["inputs"]["mixture"] == [{"file": "mics/mic1.wav", "channel": 1}]
+    assert (scores["rate"], scores["samples"], scores["seconds"]) == (RATE, N_SAMPLES, 1.0)
+    assert scores["warnings"] == []
+    assert scores["gate"] is None
 
 
 def test_the_table_has_a_row_for_each_talker_and_the_mean(scene: Path) -> None:
@@ -111,9 +111,9 @@ def test_folders_globs_and_files_of_many_channels(scene: Path, references: str, 
     write("both.wav", np.concatenate([samples("out/source1.wav"), samples("out/source2.wav")]), RATE)
     for name in ("anna", "ben"):
         write(f"mono/{name}.wav", samples(f"truth/{name}.wav")[0], RATE)
-    found = document(run(references, estimates, "--json"))
-    assert found["permutation"] == [1, 0]
-    assert found["mean"]["si_sdr"] == pytest.approx(document(run("truth", "out", "--json"))["mean"]["si_sdr"])
+    scores = document(run(references, estimates, "--json"))
+    assert scores["permutation"] == [1, 0]
+    assert scores["mean"]["si_sdr"] == pytest.approx(document(run("truth", "out", "--json"))["mean"]["si_sdr"])
 
 
 def test_the_reference_microphone_is_that_channel(scene: Path) -> None:
@@ -127,9 +127,9 @@ def test_the_reference_microphone_is_that_channel(scene: Path) -> None:
 
 
 def test_without_permuting_files_are_paired_in_order(scene: Path) -> None:
-    found = document(run("truth", "out", "--no-permute", "--json"))
-    assert found["permutation"] == [0, 1]
-    assert found["mean"]["si_sdr"] < 0
+    scores = document(run("truth", "out", "--no-permute", "--json"))
+    assert scores["permutation"] == [0, 1]
+    assert scores["mean"]["si_sdr"] < 0
 
 
 def test_another_rate_is_converted_and_said(scene: Path) -> None:
@@ -149,19 +149,20 @@ def test_the_longer_is_trimmed_and_said(scene: Path, longer: str) -> None:
     for file in sorted(Path(folder).glob("*.wav")):
         write(file, np.pad(samples(str(file)), ((0, 0), (0, 80)), constant_values=0.5), RATE, overwrite=True)
     result = run("truth", "out", "--mixture", "mics", "--json")
-    warning = f"the {longer} are longer by 80 samples (0.010 s): their end is not scored"
+    verb = "is" if longer == "mixture" else "are"
+    warning = f"the {longer} {verb} 80 samples (0.010 s) longer, which are not scored"
     assert f"warning: {warning}" in result.stderr
-    found = document(result)
-    assert found["warnings"] == [warning]
-    assert found["samples"] == N_SAMPLES
-    assert found["mean"] == pytest.approx(before)
+    scores = document(result)
+    assert scores["warnings"] == [warning]
+    assert scores["samples"] == N_SAMPLES
+    assert scores["mean"] == pytest.approx(before)
 
 
 def test_tracks_of_an_earlier_run_are_left_out(scene: Path) -> None:
     unmix_result(scene)
-    write("out/source3.wav", samples("truth/ben.wav")[0], RATE)  # it would fit better than this run's
+    write("out/source3.wav", samples("truth/ben.wav")[0], RATE)  # it would match better than the tracks of this run
     result = run("truth", "out", "--json")
-    assert "source3.wav: not in out/result.json" in result.stderr
+    assert "source3.wav left out: not listed in out/result.json" in result.stderr
     assert document(result)["permutation"] == [1, 0]
 
 
@@ -169,7 +170,7 @@ def test_tracks_of_an_earlier_run_are_left_out(scene: Path) -> None:
 def test_tracks_of_another_microphone_are_noticed(scene: Path, made_at: int, asked: int, warned: bool) -> None:
     unmix_result(scene, reference_mic=made_at)
     result = run("truth", "out", "--reference-mic", asked)
-    assert ("--reference-mic 2 would compare them there" in result.stderr) == warned
+    assert ("use --reference-mic 2" in result.stderr) == warned
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"outputs": 3}', '{"outputs": [], "options": 3}'])
@@ -177,14 +178,14 @@ def test_a_strange_result_json_is_not_fatal_and_not_silent(scene: Path, text: st
     (scene / "out/result.json").write_text(text)
     result = run("truth", "out", "--json")
     assert result.exit_code == 0
-    assert "out/result.json is not what bss unmix writes" in result.stderr
+    assert "out/result.json is ignored: it was not written by bss unmix" in result.stderr
     assert document(result)["permutation"] == [1, 0]
 
 
 def test_a_silent_talker_has_no_score_and_a_reason(scene: Path) -> None:
     write("truth/carla.wav", np.zeros((2, N_SAMPLES)), RATE)
     result = run("truth", "out", "--json", "--fail-under", "15")
-    assert result.exit_code == 0  # nobody could have separated silence
+    assert result.exit_code == 0  # silence cannot be separated
     row = document(result)["scores"][2]
     assert (row["estimate"], row["si_sdr"], row["sdr"]) == (None, None, None)
     assert "carla.wav: the reference is silent" in result.stderr
@@ -195,17 +196,17 @@ def test_one_talker_has_no_sir(scene: Path) -> None:
     result = run("truth/anna.wav", "out", "--json")
     row = document(result)["scores"][0]
     assert row["sir"] is None
-    assert row["reason"] == "no SIR: there is no other talker to interfere"
+    assert row["reason"] == "the SIR is undefined, as there is only one talker"
     assert row["estimate"] == "source2.wav"
-    assert document(result)["notes"][-2] == "matched with no reference: source1.wav"
+    assert document(result)["notes"][-2] == "not assigned to a reference: source1.wav"
 
 
 GATES = {
     # name: (arguments, exit code, what the message says)
     "passed": (["truth", "out", "--fail-under", "15"], 0, ""),
-    "too low": (["truth", "out", "--fail-under", "30"], 5, "under the 30 dB of --fail-under"),
-    "the mixture is no excuse": (["truth", "out", "--mixture", "mics", "--fail-under", "30"], 5, "under the 30 dB"),
-    "a talker was not found": (["truth", "out/source1.wav", "--fail-under", "15"], 5, "no score for anna.wav"),
+    "too low": (["truth", "out", "--fail-under", "30"], 5, "below --fail-under 30"),
+    "the mixture is no excuse": (["truth", "out", "--mixture", "mics", "--fail-under", "30"], 5, "below --fail-under 30"),
+    "a talker without an estimate": (["truth", "out/source1.wav", "--fail-under", "15"], 5, "no score for anna.wav"),
     "a track is silent": (["truth", "dead", "--fail-under", "15"], 5, "no score for anna.wav"),
 }
 
@@ -219,21 +220,21 @@ def test_fail_under_is_an_exit_code_after_the_table(scene: Path, name: str) -> N
     assert result.exit_code == code
     assert result.stdout.splitlines()[0].startswith("reference")
     assert text in result.stderr
-    found = run(*arguments, "--json")
-    assert found.exit_code == code
-    assert document(found)["gate"]["passed"] == (code == 0)
+    done = run(*arguments, "--json")
+    assert done.exit_code == code
+    assert document(done)["gate"]["passed"] == (code == 0)
 
 
 WRONG = {
     # name: (arguments, exit code, what stderr says)
-    "nothing": ([], 2, "0 names were given, not REFERENCES and ESTIMATES"),
-    "one name": (["truth"], 2, "expected the true tracks and the separated ones"),
+    "nothing": ([], 2, "expected two arguments, REFERENCES and ESTIMATES, but there are 0"),
+    "one name": (["truth"], 2, "expected the true and the separated tracks"),
     "a glob that the shell expanded": (["truth/anna.wav", "truth/ben.wav", "out"], 2, "globs in quotes"),
     "missing": (["truth", "outt"], 3, "did you mean out?"),
-    "a folder without audio": (["truth", "empty"], 3, "empty holds no audio"),
-    "only a residual": (["truth", "out/residual.wav"], 3, "holds a residual and no estimate"),
+    "a folder without audio": (["truth", "empty"], 3, "empty contains no audio"),
+    "only a residual": (["truth", "out/residual.wav"], 3, "contains only a residual, no estimates"),
     "not audio": (["truth", "text.wav"], 3, "text.wav"),
-    "NaN": (["truth", "nan.wav"], 3, "nan.wav holds 1 NaN or infinite samples"),
+    "NaN": (["truth", "nan.wav"], 3, "nan.wav contains 1 NaN or infinite samples"),
     "all references silent": (["silent.wav", "out"], 3, "the reference is silent"),
     "the mixture silent": (["truth", "out", "--mixture", "silent.wav"], 3, "the mixture is silent"),
     "too short": (["truth", "short.wav"], 3, "400 samples are too few for 2 references"),
@@ -243,7 +244,7 @@ WRONG = {
     ),
     "microphone 0": (["truth", "out", "--reference-mic", "0"], 2, "--reference-mic"),
     "no level": (["truth", "out", "--fail-under", "nan"], 2, "is not a level"),
-    "stdin twice": (["-", "-"], 2, "- is given twice"),
+    "stdin twice": (["-", "-"], 2, "- is used twice"),
 }  # fmt: skip
 
 
@@ -287,8 +288,8 @@ def test_estimates_from_stdin(scene: Path) -> None:
 def test_names_that_are_the_same_keep_their_folders(scene: Path) -> None:
     for name in ("anna", "ben"):
         write(f"takes/{name}/voice.wav", samples(f"truth/{name}.wav"), RATE)
-    found = document(run("takes/*/voice.wav", "out", "--json"))
-    assert [row["reference"] for row in found["scores"]] == ["takes/anna/voice.wav", "takes/ben/voice.wav"]
+    scores = document(run("takes/*/voice.wav", "out", "--json"))
+    assert [row["reference"] for row in scores["scores"]] == ["takes/anna/voice.wav", "takes/ben/voice.wav"]
 
 
 def test_help_shows_three_examples() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from recordings import RATE, hiss, improvement, room, voice, voices
 
 import bss
-from bss.networks.source_model import speech as likeness
-from bss.pipeline import neural
-from bss.pipeline.refine import demixing_of, refine
+from bss.networks.source_model import apply, speech
+from bss.networks.source_model.features import features
+from bss.pipeline.analysis import speech as limits
+from bss.pipeline.methods import neural
+from bss.pipeline.methods.base import Task
+from bss.pipeline.methods.refine import demixing_of, refine
 from bss.signals.stft import Stft
 
 torch = pytest.importorskip("torch", reason="torch is not installed: training is not tested")
@@ -31,6 +36,18 @@ def awakened(config: source_model.SourceModelConfig, seed: int = 0) -> source_mo
     return network
 
 
+def enhanced(tracks: np.ndarray, rate: int) -> np.ndarray:
+    model = apply.load()
+    return apply.enhance(model, apply.prepare(model, tracks, rate))
+
+
+def measured(track: np.ndarray) -> tuple[float, float, float]:
+    """Distance from speech, voiced and syllables of a track (n,)."""
+    model = apply.load()
+    found = apply.speech_measures(model, apply.prepare(model, track[None], RATE))
+    return found.distance[0], found.voiced[0], found.syllables[0]
+
+
 # ---- the network
 
 
@@ -47,9 +64,10 @@ def test_numpy_does_what_torch_trained(frames: int, cycle: int) -> None:
     with torch.inference_mode():
         both = [torch.from_numpy(a[None].astype(np.complex64)) for a in (Y, R)]
         wanted = network.alone(*both)[0].numpy()
-    given = neural.features(Y.astype(np.complex64), R.astype(np.complex64))
-    np.testing.assert_allclose(given, source_model.features(*both)[0].numpy(), atol=2e-5)
-    gain = mixer(given.astype(np.float32))
+    inputs = features(Y.astype(np.complex64), R.astype(np.complex64), np)
+    assert inputs.dtype == np.float32
+    np.testing.assert_allclose(inputs, features(*both, torch)[0].numpy(), atol=2e-5)
+    gain = mixer(inputs)
     found = Y + (gain[0] + 1j * gain[1]) * Y + (gain[2] + 1j * gain[3]) * R
     np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
     assert np.abs(wanted - Y).max() > 0.1  # it did something
@@ -130,11 +148,11 @@ def test_two_looks_refine_the_demixing(scene: bss.Scene) -> None:
 def test_other_rates(rate: int) -> None:
     tracks = np.stack(voices(2, 2.0))
     at_rate = bss_resampled(tracks, rate)
-    found = neural.alone(at_rate, rate)
+    found = enhanced(at_rate, rate)
     assert found.shape == at_rate.shape
     assert found.dtype == np.float32
     back = bss_resampled(found, RATE, rate)[:, : tracks.shape[1]]
-    wanted = neural.alone(bss_resampled(at_rate, RATE, rate)[:, : tracks.shape[1]], RATE)
+    wanted = enhanced(bss_resampled(at_rate, RATE, rate)[:, : tracks.shape[1]], RATE)
     inside = slice(800, -800)
     assert db(back[:, inside] - wanted[:, inside], wanted[:, inside]) < -25
 
@@ -151,46 +169,73 @@ def db(part: np.ndarray, whole: np.ndarray) -> float:
 
 @pytest.mark.parametrize("n", [1, 500, RATE, 20 * RATE, 20 * RATE + 1, 61 * RATE])
 def test_segments_cover_everything_once(n: int) -> None:
-    pieces = neural.segments(n, RATE)
+    pieces = apply.segments(n, RATE)
     total = np.zeros(n)
     for piece in pieces:
-        total[piece] += neural._fade(piece, n, RATE)
+        total[piece] += apply.crossfade(piece, n, RATE)
     np.testing.assert_allclose(total, 1, atol=1e-6)
     assert max(p.stop - p.start for p in pieces) <= 20 * RATE + 1
     assert pieces[-1].stop == n
 
 
-def test_long_tracks_are_looked_at_in_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_tracks_are_enhanced_in_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = np.stack(voices(2, 4.0))
-    whole = neural.alone(tracks, RATE)
-    monkeypatch.setattr(neural, "SEGMENT_SECONDS", 3.0)
-    pieces = neural.alone(tracks, RATE)
+    model = apply.load()
+    measures = apply.speech_measures(model, apply.prepare(model, tracks, RATE))
+    whole = enhanced(tracks, RATE)
+    monkeypatch.setattr(apply, "SEGMENT_SECONDS", 3.0)
+    prepared = apply.prepare(model, tracks, RATE)
+    assert prepared.spectra is None, "of a long recording no spectra are held"
+    assert apply.speech_measures(model, prepared) == measures
+    pieces = enhanced(tracks, RATE)
     assert db(pieces - whole, whole) < -15  # the mean over time of a segment is another one, no more
     assert np.abs(np.diff(pieces - whole)).max() < 0.1 * np.abs(tracks).max()
 
 
-def test_what_is_no_speech_is_left_alone() -> None:
+@pytest.mark.parametrize(("rate", "n_tracks"), [(RATE, 2), (48_000, 3)])
+def test_one_analysis_serves_the_measures_and_the_network(rate: int, n_tracks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    forwards: list[tuple[int, int]] = []
+    forward = Stft.forward
+
+    def counted(stft: Stft, x: np.ndarray) -> np.ndarray:
+        forwards.append((stft.n_fft, len(x)))
+        return forward(stft, x)
+
+    monkeypatch.setattr(Stft, "forward", counted)
+    model = apply.load()
+    tracks = apply.prepare(model, bss_resampled(np.stack(voices(n_tracks, 3.0)), rate), rate)
+    apply.speech_measures(model, tracks)
+    apply.enhance(model, tracks)
+    assert forwards == [(1024, 2 * n_tracks), (512, n_tracks)]
+
+
+def apply_model(mixture: np.ndarray, tracks: np.ndarray) -> neural.Enhancement | dict[str, Any]:
+    """What the neural method makes of tracks (N, n) of a mixture (M, n) at microphone 0."""
+    task = Task(np.asarray(mixture, np.float32), np.empty(0), RATE, None, len(tracks))
+    return neural.apply_model(task, np.asarray(tracks, np.float32))
+
+
+def test_what_is_no_speech_is_left_as_it_is() -> None:
     t = np.arange(4 * RATE) / RATE
     chords = np.stack([sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5)) for f in (220, 293.7)]) * 0.1
     tracks = (chords * (0.6 + 0.4 * np.sign(np.sin(2 * np.pi * np.array([[1.5], [2.0]]) * t)))).astype(np.float32)
     for sounds in (tracks, hiss((2, 4 * RATE), 0.1)):
-        found = neural.look(sounds, RATE, sounds, reference=0)
-        assert not found.applied
-        assert "speech" in found.why
-        assert found.sources is sounds
-        assert min(found.evidence["speech_distance"]) >= neural.SPEECH
+        evidence = apply_model(sounds, sounds)
+        assert isinstance(evidence, dict)
+        assert not evidence["applied"]
+        assert "speech" in evidence["why"]
+        assert min(evidence["speech_distance"]) >= limits.DISTANCE
 
 
-def test_tracks_that_would_change_too_much_are_left_alone(scene: bss.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracks_that_would_change_too_much_are_left_as_they_are(scene: bss.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = scene.images[:, 0] + hiss((2, scene.mixture.shape[1]), 1e-3)
     mixed = np.stack([truth[0] + 0.5 * truth[1], truth[1] + 0.5 * truth[0]])
-    assert neural.look(scene.mixture, RATE, mixed, reference=0).applied
+    assert isinstance(apply_model(scene.mixture, mixed), neural.Enhancement)
     monkeypatch.setattr(neural, "CHANGE", -20.0)
-    found = neural.look(scene.mixture, RATE, mixed, reference=0)
-    assert not found.applied
-    assert "too much" in found.why
-    assert found.sources is mixed
-    assert max(found.evidence["change_db"]) > -20
+    evidence = apply_model(scene.mixture, mixed)
+    assert isinstance(evidence, dict)
+    assert "too much" in evidence["why"]
+    assert max(evidence["change_db"]) > -20
 
 
 @pytest.mark.slow
@@ -210,18 +255,18 @@ def test_unmix_without_it_is_ilrma() -> None:
 
 
 def test_speech_in_a_room_is_like_speech_and_noise_is_not(scene: bss.Scene) -> None:
-    speech = neural.model().speech
     for track in scene.images[:, 0] + hiss((2, scene.mixture.shape[1]), 1e-3):
-        assert speech.distance(track) < neural.SPEECH
-        assert speech.distance(track * 1e-3) == pytest.approx(speech.distance(track), rel=0.02)
-        assert likeness.voiced(track * 1e-3) == pytest.approx(likeness.voiced(track), abs=0.02)
-        assert likeness.syllables(track) > neural.SYLLABLES
-    assert max(likeness.voiced(track) for track in scene.images[:, 0]) > neural.VOICED, "one voice is enough"
-    noise = hiss((5 * RATE,), 0.1)
-    assert speech.distance(noise) > 1.5
-    assert likeness.voiced(noise) < 0.1
-    silence = np.zeros(RATE, np.float32)
-    assert np.isfinite([speech.distance(silence), likeness.voiced(silence), likeness.syllables(silence)]).all()
+        distance, voiced, syllables = measured(track)
+        assert distance < limits.DISTANCE
+        assert syllables > limits.SYLLABLES
+        quiet = measured(track * 1e-3)
+        assert quiet[0] == pytest.approx(distance, rel=0.02)
+        assert quiet[1] == pytest.approx(voiced, abs=0.02)
+    assert max(measured(track)[1] for track in scene.images[:, 0]) > limits.VOICED, "one voice is enough"
+    distance, voiced, _ = measured(hiss((5 * RATE,), 0.1))
+    assert distance > 1.5
+    assert voiced < 0.1
+    assert np.isfinite(measured(np.zeros(RATE, np.float32))).all()
 
 
 def bursts(rng: np.random.Generator, pitched: bool) -> np.ndarray:
@@ -237,42 +282,47 @@ def bursts(rng: np.random.Generator, pitched: bool) -> np.ndarray:
 @pytest.mark.parametrize("pitched", [False, True])
 def test_barks_and_sneezes_are_no_voices(pitched: bool) -> None:
     tracks = np.stack([bursts(np.random.default_rng(seed), pitched) for seed in range(3)])
-    assert max(likeness.voiced(track) for track in tracks) < neural.VOICED
-    assert min(likeness.syllables(track) for track in tracks) > neural.SYLLABLES, "they are as fast as syllables"
-    assert not neural.look(tracks, RATE, tracks, reference=0).applied
+    assert max(measured(track)[1] for track in tracks) < limits.VOICED
+    assert min(measured(track)[2] for track in tracks) > limits.SYLLABLES, "they are as fast as syllables"
+    assert isinstance(apply_model(tracks, tracks), dict)
 
 
 def test_a_saw_has_no_syllables() -> None:
     t = np.arange(10 * RATE) / RATE
     phase = 2 * np.pi * np.cumsum(120 * (1 + 0.1 * np.sin(2 * np.pi * 0.4 * t))) / RATE
     saw = (1 + 0.3 * np.sin(2 * np.pi * 0.4 * t)) * sum(np.sin(k * phase) / k for k in range(1, 30))
-    assert likeness.voiced(saw) > neural.VOICED, "an engine has a pitch that glides"
-    assert likeness.syllables(saw) < neural.SYLLABLES
-    assert not any(neural._evidence(neural.model(), saw[None])["speech"])
+    _, voiced, syllables = measured(saw)
+    assert voiced > limits.VOICED, "an engine has a pitch that glides"
+    assert syllables < limits.SYLLABLES
+    assert isinstance(apply_model(saw[None], saw[None]), dict)
 
 
 @pytest.mark.parametrize("n", [1, 300, 2000])
-def test_likeness_of_next_to_nothing_is_a_number(n: int) -> None:
-    track = hiss((n,), 0.1)
-    assert 0 <= likeness.voiced(track) <= 1
-    assert 0 <= likeness.syllables(track) <= 1
+def test_measures_of_next_to_nothing_are_numbers(n: int) -> None:
+    distance, voiced, syllables = measured(hiss((n,), 0.1))
+    assert distance >= 0
+    assert 0 <= voiced <= 1
+    assert 0 <= syllables <= 1
 
 
-def test_a_fitted_likeness_is_near_one_on_what_it_was_fitted_to() -> None:
+def test_a_fitted_distribution_is_near_what_it_was_fitted_to() -> None:
     rng = np.random.default_rng(0)
     tracks = [
         np.roll(voice(name), k)[: 2 * RATE] for name in ("edward", "fiona", "george", "helena") for k in rng.integers(0, RATE, 30)
     ]
-    fitted = likeness.fit(tracks)
-    assert 0.3 < np.mean([fitted.distance(track) for track in tracks]) < 1.1
-    assert fitted.distance(hiss((2 * RATE,), 0.1)) > 2
+    fitted = speech.fit(tracks)
+
+    def distance(track: np.ndarray) -> float:
+        return fitted.distance(speech.statistics(speech.BAND_STFT.forward(track[None])[:, 0]))
+
+    assert 0.3 < np.mean([distance(track) for track in tracks]) < 1.1
+    assert distance(hiss((2 * RATE,), 0.1)) > 2
 
 
 def test_refining_with_the_truth_is_nearly_the_best_there_is(scene: bss.Scene) -> None:
     truth = scene.images[:, 0]
     start = np.repeat(scene.mixture[:1], 2, 0) + 0.1 * truth
-    found = refine(scene.mixture, RATE, start, truth)
-    gain = improvement(truth, found, scene.mixture[0])
+    gain = improvement(truth, refine(scene.mixture, RATE, start, truth).tracks, scene.mixture[0])
     assert gain.min() > 9
 
 

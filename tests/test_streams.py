@@ -19,7 +19,6 @@ from bss.signals.audio import load, probe
 from bss.signals.streams import refuse_terminal, spool_stdin, write_stdout
 
 X = (0.1 * np.random.default_rng(0).standard_normal((4, 30000))).astype(np.float32)
-ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is NOT installed: its streams go untested")
 
 SUM_UP = (
     "import sys, numpy as np\n"
@@ -39,13 +38,13 @@ PASS_ON = (
 
 
 def python(code: str, *arguments: str, stdin: bytes | int = b"") -> tuple[int, bytes, str]:
-    given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False, **given)
+    source = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False, **source)
     return done.returncode, done.stdout, done.stderr.decode()
 
 
 class Pipe(io.TextIOWrapper):
-    """A text stream over bytes, as sys.stdin and sys.stdout are."""
+    """A text stream over bytes, like sys.stdin and sys.stdout."""
 
     def __init__(self, data: bytes = b"", terminal: bool = False) -> None:
         super().__init__(io.BytesIO(data))
@@ -71,8 +70,8 @@ def test_stdin_of_unknown_length(tmp_path: Path, subtype: str) -> None:
     code, out, err = python(SUM_UP, "-", str(tmp_path / "mono.wav"), stdin=streaming_wav(X, 16000, subtype))
     assert code == 0, err
     np.testing.assert_allclose(np.load(io.BytesIO(out)), X[[0, 1, 2, 3, 0]], atol=2.0**-15)
-    rate, frames, names, kind, found = err.splitlines()
-    assert (rate, frames, kind, found) == ("16000", "[30000, 30000]", "WAV", subtype)
+    rate, frames, names, kind, actual = err.splitlines()
+    assert (rate, frames, kind, actual) == ("16000", "[30000, 30000]", "WAV", subtype)
     assert names == f"['stdin[1]', 'stdin[2]', 'stdin[3]', 'stdin[4]', '{tmp_path}/mono.wav']"
 
 
@@ -86,7 +85,7 @@ def test_stdin_of_any_format(kind: str) -> None:
     assert err.splitlines()[3] == kind
 
 
-@ffmpeg
+@pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("arguments", [("-f", "wav"), ("-f", "wav", "-rf64", "always"), ("-f", "flac"), ("-f", "matroska")])
 def test_from_ffmpeg_and_to_ffmpeg(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     sf.write(tmp_path / "four.wav", X.T, 16000, subtype="PCM_16")
@@ -125,15 +124,15 @@ def test_truncated_stdin_is_named() -> None:
         (Pipe(), InputError, "stdin is empty"),
         (Pipe(b"not audio" * 9), InputError, "stdin cannot be read"),
         (Pipe(terminal=True), UsageError, "stdin is a terminal"),
-        (None, UsageError, "there is no stdin"),
-        (io.StringIO("text"), UsageError, "there is no stdin"),
+        (None, UsageError, "stdin is not available"),
+        (io.StringIO("text"), UsageError, "stdin is not available"),
     ],
 )
 def test_stdin_refused(monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOBase | None, error: type[Exception], words: str) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
-    for look in (load, probe):
+    for reader in (load, probe):
         with pytest.raises(error) as caught:
-            look("-")
+            reader("-")
         assert words in str(caught.value)
 
 
@@ -187,7 +186,7 @@ def test_stdout_refuses_a_terminal() -> None:
     os.set_blocking(master, False)
     try:
         written = os.read(master, 100)
-    except OSError:  # nothing there, or the other end is gone
+    except OSError:  # no data, or the other end is closed
         written = b""
     os.close(master)
     assert b"UsageError: stdout is a terminal" in done.stderr
@@ -196,7 +195,7 @@ def test_stdout_refuses_a_terminal() -> None:
 
 def test_stdout_that_takes_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    with pytest.raises(UsageError, match="stdout takes text only"):
+    with pytest.raises(UsageError, match="stdout accepts text only"):
         refuse_terminal()
     monkeypatch.setattr(sys, "stdout", Pipe(terminal=True))
     with pytest.raises(UsageError, match="stdout is a terminal"):

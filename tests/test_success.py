@@ -12,7 +12,7 @@ from recordings import RATE, desk, document, fixture_room, hiss, improvement, ow
 from scipy.signal import oaconvolve
 
 import bss
-from bss.pipeline import success
+from bss.pipeline.analysis import success
 
 
 def images(n_sources: int = 3, seconds: float = 8.0) -> np.ndarray:

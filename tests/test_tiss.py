@@ -11,7 +11,7 @@ import reference_prediction as reference
 from signals_for_tests import complex_normal, convolutive, interference_db
 
 import bss
-from bss.backends.cpu import backend, state as planes, threads
+from bss.backends.cpu import backend, outputs as planes, threads
 from bss.errors import BssError, InputError, UsageError
 from bss.solvers.contrasts import Gauss, Nmf
 
@@ -45,15 +45,15 @@ def positive(*shape: int, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).gamma(1.0, size=shape) + 0.1
 
 
-def some_frames(m: int, n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray, backend.Frames]:
+def some_frames(m: int, n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray, planes.Outputs]:
     """X, full demixing and the state of a solve that is somewhere."""
     rng = np.random.default_rng(m)
     X = (complex_normal(rng, F, m, T) * rng.gamma(0.5, size=(1, m, T))).astype(dtype)
     W = complex_normal(rng, F, m, m) + 2 * np.eye(m)
-    return X, W, backend.Frames(X, W, n, 0.5)
+    return X, W, backend.outputs(X, W, n, 0.5)
 
 
-def outputs(state: backend.Frames) -> np.ndarray:
+def outputs(state: planes.Outputs) -> np.ndarray:
     Y = state.from_blocks(np.moveaxis(state.Y, 1, 0))
     return np.asarray(Y[:, :, 0] + 1j * Y[:, :, 1])
 
@@ -74,7 +74,7 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_sweep_over_the_past_is_the_paper_s(m: int, n: int, taps: int, delay: int, lowrank: bool, dtype: Any) -> None:
     X, W, state = some_frames(m, n, dtype)
     kept = X.copy()
-    past = backend.Past(state, X, taps, delay)
+    past = backend.joint_prediction(state, X, taps, delay)
     phi = positive(n, F if lowrank else 1, T)
     B, H = positive(n, F, 2), positive(n, 2, T, seed=3)
     if lowrank:
@@ -85,13 +85,13 @@ def test_a_sweep_over_the_past_is_the_paper_s(m: int, n: int, taps: int, delay: 
         Y, step = reference.steer_by_past(Y, X / state.level, weights, taps, delay)
         V += step
         if lowrank:
-            past.move_lowrank(backend.LowRank(state, B, H))
+            past.update_low_rank(backend.low_rank(state, B, H))
         else:
-            past.move(phi[:, 0])
+            past.update(phi[:, 0])
     tolerance = 1000 * np.finfo(dtype).eps
     assert_near(outputs(state), Y, tolerance)
     assert_near(past.filters, np.linalg.solve(W, V).conj().swapaxes(1, 2), tolerance)
-    assert_near(W @ reference.without_past(X, past.filters, delay) / state.level, Y, tolerance)
+    assert_near(W @ reference.without_prediction(X, past.filters, delay) / state.level, Y, tolerance)
     assert_near(state.power(), np.mean(np.abs(Y[:, :n].swapaxes(0, 1)) ** 2, axis=1), tolerance)
     if n < m:
         C = np.einsum("fit,fjt->fij", Y, Y.conj()) / T

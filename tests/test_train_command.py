@@ -89,24 +89,23 @@ def test_a_denoiser_that_denoise_takes(talkers: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_source_model_with_its_likeness_of_speech(tmp_path: Path) -> None:
-    from bss.pipeline import neural
-    from bss.pipeline.neural import LIKENESS
+def test_a_source_model_with_its_distribution_of_speech(tmp_path: Path) -> None:
+    from bss.networks.source_model.apply import SPEECH_PREFIX, enhance, load, prepare
 
     talkers = speech(tmp_path, 8, 6.0)
     report = trained("source-model", talkers, tmp_path / "m", "--scenes", "10", "--steps", "2", "--batch", "2")
     assert report["scenes"] == 10
     assert report["talkers"] + report["validation_talkers"] == 8
     held = checkpoint.load(tmp_path / "m.safetensors", "source-model")
-    known = {name for name in held.tensors if name.startswith(LIKENESS)}
-    assert known == {f"{LIKENESS}{name}" for name in ("mean", "scale", "precision")}
+    known = {name for name in held.tensors if name.startswith(SPEECH_PREFIX)}
+    assert known == {f"{SPEECH_PREFIX}{name}" for name in ("mean", "scale", "precision")}
     assert "m.scenes" not in listing(tmp_path)
     x = room(seconds=2.0).mixture
-    own = neural.model(tmp_path / "m.safetensors")
-    assert own is not neural.model()
-    heard = neural.alone(x, RATE, tmp_path / "m.safetensors")
-    assert heard.shape == x.shape
-    assert not np.allclose(heard, neural.alone(x, RATE), atol=1e-3)
+    own, shipped = load(tmp_path / "m.safetensors"), load()
+    assert own is not shipped
+    enhanced = enhance(own, prepare(own, x, RATE))
+    assert enhanced.shape == x.shape
+    assert not np.allclose(enhanced, enhance(shipped, prepare(shipped, x, RATE)), atol=1e-3)
 
 
 # ---- interrupted

@@ -13,7 +13,8 @@ from recordings import RATE, desk, fit, room
 
 import bss
 from bss.errors import InputError, SolverError, UsageError
-from bss.pipeline import unmix as pipeline
+from bss.pipeline.methods.base import Task
+from bss.pipeline.methods.neural import Neural
 from bss.pipeline.result import Unmixed
 
 # what it takes, and what it refuses
@@ -44,12 +45,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[Exception], str]] = [
     ("complex", GOOD + 0j, {}, InputError, "complex64 values"),
     ("words", [["a", "b"]], {}, InputError, "values"),
     ("one axis", GOOD[0], {}, InputError, r"shape \(16000,\)"),
-    ("swapped axes", GOOD.T, {}, InputError, "16000 channels of 2 samples\nthe axes look swapped.*\nTry: x.T"),
+    ("swapped axes", GOOD.T, {}, InputError, "16000 channels of 2 samples\nthe axes seem to be swapped.*\nTry: x.T"),
     ("no samples", GOOD[:, :0], {}, InputError, "is empty"),
     ("one channel", GOOD[:1], {}, InputError, "the recording has one channel"),
     ("silence", 0 * GOOD, {}, InputError, "both channels are silent"),
     ("NaN everywhere", np.nan * GOOD, {}, InputError, "none of the 2 channels can be used"),
-    ("too short", room(2, 2.0).mixture[:, :800], {}, InputError, "holds 800 samples, 0.05 s"),
+    ("too short", room(2, 2.0).mixture[:, :800], {}, InputError, "too short: 800 samples, 0.05 s"),
     ("rate 0", GOOD, {"rate": 0}, UsageError, "rate=0 is out of range"),
     ("rate and a half", GOOD, {"rate": 16000.5}, UsageError, "rate=16000.5 is not a whole number"),
     ("no talkers", GOOD, {"n_sources": 0}, UsageError, "n_sources=0 is out of range"),
@@ -65,7 +66,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[Exception], str]] = [
         GOOD,
         {"per_mic": True, "n_sources": 1},
         UsageError,
-        "1 asked for as the number of talkers, and a track for each of 2",
+        "1 talkers asked for, and one track for each of 2 microphones",
     ),
     ("a name for one of two", GOOD, {"names": ["a"]}, UsageError, "1 names for 2 channels"),
     ("seed -1", GOOD, {"rng": -1}, UsageError, "rng=-1 is out of range"),
@@ -90,7 +91,9 @@ def test_options_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) ->
 # progress, and what goes wrong inside
 
 
-@pytest.mark.parametrize("method", ["fastica", "infomax", "auxiva", "fdica", "ilrma", "neural", "cacgmm"])
+@pytest.mark.parametrize(
+    "method", ["fastica", "infomax", "picard-o", "jade", "auxiva", "fdica", "ilrma", "neural", "fastmnmf", "cacgmm"]
+)
 def test_progress_rises_to_one(method: str) -> None:
     seen: list[float] = []
     bss.unmix(room(2, 1.5).mixture, RATE, method=method, progress=seen.append)
@@ -110,15 +113,15 @@ def test_an_exception_of_the_progress_callback_ends_the_work() -> None:
 
 def test_a_solver_that_diverges_is_tried_once_more_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
-    separate = pipeline.separate
+    learn = Neural.learn
 
-    def diverging(x: np.ndarray, *rest: Any, **options: Any) -> Any:
-        tried.append(x.dtype)
+    def diverging(method: Neural, task: Task) -> Any:
+        tried.append(task.x.dtype)
         if len(tried) == 1:
             raise SolverError("ILRMA diverged")
-        return separate(x, *rest, **options)
+        return learn(method, task)
 
-    monkeypatch.setattr(pipeline, "separate", diverging)
+    monkeypatch.setattr(Neural, "learn", diverging)
     result = bss.unmix(room(2, 2.0).mixture, RATE)
     assert tried == [np.float32, np.float64]
     assert "ILRMA diverged in single precision; it was done again in double precision" in result.warnings
@@ -129,7 +132,7 @@ def test_a_solver_that_diverges_twice_is_an_error(monkeypatch: pytest.MonkeyPatc
     def diverging(*_: Any, **__: Any) -> Any:
         raise SolverError("ILRMA diverged", "", "something else")
 
-    monkeypatch.setattr(pipeline, "separate", diverging)
+    monkeypatch.setattr(Neural, "learn", diverging)
     with pytest.raises(SolverError, match="ILRMA diverged"):
         bss.unmix(room(2, 2.0).mixture, RATE)
 
@@ -153,7 +156,7 @@ def test_save_writes_tracks_and_what_is_known_of_them(unmixed: Unmixed, tmp_path
         np.testing.assert_array_equal(found, y)
     document = json.loads((folder / "result.json").read_text())
     assert document == json.loads(json.dumps(written))
-    assert (document["schema"], document["method"], document["reason"]) == (1, unmixed.method, unmixed.reason)
+    assert (document["schema"], document["method"], document["reason"]) == (2, unmixed.method, unmixed.reason)
     assert document["channels"] == document["used"] == ["left", "right", "spare"]
     assert (document["reference"], document["seed"], document["rate"]) == ("left", 5, RATE)
     assert document["samples"] == unmixed.sources.shape[1]
@@ -170,7 +173,7 @@ def test_save_writes_tracks_and_what_is_known_of_them(unmixed: Unmixed, tmp_path
 
 def test_save_replaces_nothing_unasked(unmixed: Unmixed, tmp_path: Path) -> None:
     (tmp_path / "source2.wav").write_text("mine")
-    with pytest.raises(InputError, match=r"source2\.wav exists"):
+    with pytest.raises(InputError, match=r"source2\.wav already exists"):
         unmixed.save(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["source2.wav"]
     assert (tmp_path / "source2.wav").read_text() == "mine"

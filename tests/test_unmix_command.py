@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from recordings import RATE, desk, document, fit, listing, room, save, save_each
 import bss
 from bss.signals.resample import resample
 
-ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is NOT installed: m4a goes untested")
 X = room(3, 2.0).mixture
 
 
@@ -70,7 +68,7 @@ def test_the_folder_is_named_after_the_file(tmp_path: Path, monkeypatch: pytest.
     assert listing(tmp_path / "separated") == ["talk"]
 
 
-@ffmpeg
+@pytest.mark.needs("ffmpeg")
 def test_m4a(tmp_path: Path) -> None:
     """A lossy codec adds silence of its own at the ends; what counts is that every channel comes through."""
     wav = save(tmp_path / "talk.wav", desk(2, 2.0).mixture)

@@ -49,7 +49,7 @@ def test_overwrite_replaces_and_older_tracks_are_mentioned(tmp_path: Path) -> No
     unmix(path, "-o", out, "--sources", "2")
     before = (out / "source1.wav").read_bytes()
     refused = unmix(path, "-o", out, "--method", "fastica", code=3)
-    assert "source1.wav exists and 2 more" in refused.stderr
+    assert "source1.wav already exists (and 2 more)" in refused.stderr
     assert (out / "source1.wav").read_bytes() == before
     (out / "source9.wav").write_bytes(before)
     done = unmix(path, "-o", out, "--method", "fastica", "--overwrite")
@@ -128,7 +128,7 @@ def test_one_line_says_the_method_and_why(tmp_path: Path) -> None:
     lines = [line for line in done.stderr.splitlines() if line.startswith("method: ")]
     assert len(lines) == 1
     assert lines[0] == f"method: {document(tmp_path / 'out')['reason']}"
-    assert " ms apart " in lines[0]
+    assert lines[0].endswith(" ms apart")
 
 
 def test_ica_in_a_room_warns_with_the_delay(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_ica_in_a_room_warns_with_the_delay(tmp_path: Path) -> None:
     warned = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warned) == 1
     assert "fastica cannot separate this recording well" in warned[0]
-    assert " ms apart " in warned[0]
+    assert " ms apart; try --method auto" in warned[0]
     assert document(tmp_path / "out")["warnings"] == [warned[0].removeprefix("warning: ")]
 
 

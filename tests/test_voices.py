@@ -1,4 +1,4 @@
-"""`bss voices`: speakers that differ, and what happens without a network, a program, or sense in the options."""
+"""`bss voices`: different speakers, and failures: no network, no program, invalid options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import shutil
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,6 @@ from bss.scenes import engines
 from bss.scenes.voices import CAST, speak
 from bss_cli.main import cli
 
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 TEXT = "The gulls will know where to bring the gossip from the harbour."
 
 
@@ -45,7 +43,7 @@ def pitch(x: np.ndarray, rate: int) -> float:
 # ---------------------------------------------------------------- espeak-ng
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_speakers_differ_and_are_equally_loud() -> None:
     speech = speak([TEXT] * len(CAST), engine="espeak")
     assert (speech.engine, speech.note) == ("espeak", "")
@@ -64,36 +62,36 @@ def test_speakers_differ_and_are_equally_loud() -> None:
     assert np.ptp(women) > 60
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize("language", ["en-gb", "en-us", "fr-fr", "fr", "de", "EN-US", "pt-br", "en"])
 def test_variants_are_heard_in_every_language(language: str) -> None:
     """espeak-ng ignores a variant of a language that it does not know by the name of its file."""
-    man, woman = (pitch(*engines.espeak_says(TEXT, f"{language}+{variant}", 160, 50)) for variant in ("m1", "f2"))
+    man, woman = (pitch(*engines.espeak_speech(TEXT, f"{language}+{variant}", 160, 50)) for variant in ("m1", "f2"))
     assert woman > 1.5 * man
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_the_same_text_gives_the_same_samples() -> None:
     first, second = (speak([TEXT, TEXT], engine="espeak") for _ in range(2))
     for a, b in zip(first.spoken, second.spoken, strict=True):
         np.testing.assert_array_equal(a.x, b.x)
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_more_texts_than_speakers() -> None:
     speech = speak(["Yes."] * (len(CAST) + 2), engine="espeak")
     assert len({one.speaker for one in speech.spoken}) == len(CAST) + 2
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_words_are_separate() -> None:
-    """Without pauses, voices do not separate as those of people do."""
+    """Without pauses, synthetic voices do not separate like human ones."""
     x = speak([TEXT], engine="espeak").spoken[0].x
     frames = np.sqrt(np.mean(x[: len(x) // 320 * 320].reshape(-1, 320) ** 2, axis=1))
     assert 0.2 < np.mean(frames < 0.1 * frames.max()) < 0.6
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
 def test_rate(rate: int) -> None:
     (one,) = speak([TEXT], engine="espeak", rate=rate).spoken
@@ -101,13 +99,13 @@ def test_rate(rate: int) -> None:
     assert len(one.x) / rate == pytest.approx(len(reference.x) / 16_000, abs=0.01)
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize(("options", "error", "said"), [
     ({"languages": ["tlh-x"]}, UsageError, "no language"),
     ({"languages": ["en-uss"]}, UsageError, "did you mean 'en-us'"),
     ({"voices": ["en+f99"]}, UsageError, "no voice variant 'f99'"),
     ({"voices": ["xx+f1"]}, UsageError, "no language 'xx'"),
-    ({"languages": []}, UsageError, "no language was given"),
+    ({"languages": []}, UsageError, "there is no language"),
 ])  # fmt: skip
 def test_wrong_voices(options: dict, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
@@ -126,7 +124,7 @@ def test_wrong_options(texts: list[str], options: dict, said: str) -> None:
         speak(texts, **options)
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize("text", ["...", "\u200b"])
 def test_nothing_to_speak(text: str) -> None:
     with pytest.raises(InputError, match="nothing to speak"):
@@ -143,12 +141,12 @@ def test_without_espeak(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert not (tmp_path / "voices").exists()
 
 
-# ---------------------------------------------------------------- gTTS, its service played by a stub of the network
+# ---------------------------------------------------------------- gTTS, with a stub in place of its service
 
 
 @dataclass
 class Service:
-    """What answers in the place of Google: gets requests as the network would, replies as recorded."""
+    """A stub of the Google service: receives requests like the network, and replies as recorded."""
 
     mp3: bytes = b""
     status: int = 200
@@ -163,7 +161,7 @@ class Service:
         body = urllib.parse.parse_qs(request.body)["f.req"][0]
         text, language, *_ = json.loads(json.loads(body)[0][0][1])
         self.asked.append((urllib.parse.urlsplit(request.url).netloc, text, language))
-        # a frame of the service: a length, then rows whose third field is JSON in a string
+        # a response of the service: a length, then records whose third field is JSON in a string
         said = json.dumps([base64.b64encode(self.mp3).decode()])
         row = json.dumps(["wrb.fr", "jQ1olc", said, None, None, None, "generic"], separators=(",", ":"))
         response = requests.Response()
@@ -188,7 +186,7 @@ def service(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(scope="session")
 def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Speech at the rate and in the format in which the service sends it: 24 kHz, one channel, MP3."""
+    """Speech in the format of the service: 24 kHz, one channel, MP3."""
     import soundfile
 
     t = np.arange(24_000) / 24_000
@@ -223,12 +221,12 @@ def test_auto_takes_gtts_where_it_answers(service: Service) -> None:
     assert speak([TEXT]).engine == "gtts"
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize(("trouble", "said"), [
     ({"down": True}, "Failed to connect"),
     ({"status": 429}, "429"),
-    ({"mp3": b""}, "Google's speech service"),
-    ({"mp3": b"no sound at all"}, "something else than MP3"),
+    ({"mp3": b""}, "the Google speech service"),
+    ({"mp3": b"no sound at all"}, "did not return MP3"),
 ])  # fmt: skip
 def test_auto_falls_back_and_says_why(service: Service, trouble: dict, said: str, tmp_path: Path) -> None:
     vars(service).update(trouble)
@@ -236,7 +234,7 @@ def test_auto_falls_back_and_says_why(service: Service, trouble: dict, said: str
     document = json.loads(out)
     assert code == 0
     assert document["engine"] == "espeak"
-    assert "espeak-ng speaks, not gTTS" in document["note"]
+    assert "using espeak-ng instead of gTTS" in document["note"]
     assert said in document["note"]
     assert document["note"] in err
 
@@ -268,7 +266,7 @@ def test_gtts_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------- the command
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     flac = ("--engine", "espeak", "--format", "flac")
@@ -282,11 +280,11 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bss mix voices" in err
     x, rate = bss.read("voices/voice2.flac")
     assert (rate, len(x)) == (16_000, 1)
-    assert run("Hello.", *flac)[0] == 3  # nothing is replaced unasked
+    assert run("Hello.", *flac)[0] == 3  # files are replaced only on request
     assert run("Hello.", *flac, "--overwrite")[0] == 0
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 @pytest.mark.parametrize(("words", "code", "said"), [
     ((), 2, "TEXT"),
     (("",), 2, "text 1 is empty"),
@@ -306,7 +304,7 @@ def test_wrong_input(words: tuple[str, ...], code: int, said: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_espeak
+@pytest.mark.needs("espeak-ng")
 def test_voices_can_be_mixed(tmp_path: Path) -> None:
     assert run("One, two, three.", "Four, five, six.", "--engine", "espeak", "-o", tmp_path / "voices")[0] == 0
     out = io.StringIO()

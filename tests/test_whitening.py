@@ -120,7 +120,7 @@ def test_mean_and_scale_under_a_large_offset_in_float32(offset: float, atol: flo
     [
         (np.zeros((2, 100)), {}, InputError, "every channel is constant"),
         (np.full((2, 100), 0.3), {}, InputError, "every channel is constant"),
-        (np.where(np.arange(200).reshape(2, 100) == 150, np.nan, 1.0), {}, InputError, "channel 1 of x holds 1 NaN"),
+        (np.where(np.arange(200).reshape(2, 100) == 150, np.nan, 1.0), {}, InputError, "channel 1 of x contains 1 NaN"),
         (MIXED.T, {}, InputError, "20000 channels of 4 samples"),
         (MIXED[0], {}, InputError, r"\(20000,\)"),
         ((1000 * MIXED).astype(np.int16), {}, InputError, "int16"),

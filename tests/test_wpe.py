@@ -79,10 +79,10 @@ def test_the_spectra_are_the_recording_without_what_the_filters_predict(n_mics: 
     X, _ = echoing(n_mics, dtype)
     result = bss.wpe(X, taps=4, delay=delay)
     assert result.spectra.dtype == result.filters.dtype == dtype
-    assert_near(result.spectra, reference.without_past(X, result.filters, delay), 20 * np.finfo(dtype).eps)
+    assert_near(result.spectra, reference.without_prediction(X, result.filters, delay), 20 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(result.apply(X), result.spectra)
     other, _ = echoing(n_mics, dtype, n_frames=90, seed=3)
-    assert_near(result.apply(other), reference.without_past(other, result.filters, delay), 20 * np.finfo(dtype).eps)
+    assert_near(result.apply(other), reference.without_prediction(other, result.filters, delay), 20 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(result.spectra[:, :, :delay], X[:, :, :delay])  # nothing was heard before
 
 

@@ -1,4 +1,4 @@
-"""Results to a folder: all of them or none."""
+"""Writing results to a folder: all of them or none."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ def test_failed_rename_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert tree(tmp_path) == ["b.wav"]  # a.txt is taken back; b.wav is one of old and new, and whole
+    assert tree(tmp_path) == ["b.wav"]  # a.txt is removed again; b.wav is either the old or the new file, and complete
     assert load(tmp_path / "b.wav").x.shape == X.shape
 
 
 def test_existing_files(tmp_path: Path) -> None:
     for name in ("a.txt", "other.txt"):
         (tmp_path / name).write_text("old")
-    with pytest.raises(InputError, match=r"a\.txt exists") as caught, output_folder(tmp_path, ["a.txt", "b.txt"]):
+    with pytest.raises(InputError, match=r"a\.txt already exists") as caught, output_folder(tmp_path, ["a.txt", "b.txt"]):
         pytest.fail("entered")
     assert "--overwrite" in caught.value.hint
 
@@ -145,7 +145,7 @@ def test_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
             out.text("b.txt", "mine")
             (tmp_path / "b.txt").write_text("theirs")
 
-    with pytest.raises(InputError, match=r"b\.txt exists"):
+    with pytest.raises(InputError, match=r"b\.txt already exists"):
         work()
     assert tree(tmp_path) == ["b.txt"]
     assert (tmp_path / "b.txt").read_text() == "theirs"
@@ -171,10 +171,10 @@ def places(folder: Path) -> Iterator[dict[str, tuple[Path, list[str], str]]]:
         "a file": (folder / "file", ["a.wav"], "file is not a folder"),
         "below a file": (folder / "file" / "new", ["a.wav"], "file is not a folder"),
         "subfolder is a file": (folder, ["file/a.wav"], "file is not a folder"),
-        "read-only system": (Path("/proc/bss"), ["a.wav"], "the folder /proc/bss cannot be made"),
-        "existing, takes no files": (Path("/proc"), ["a.wav"], "nothing can be written into /proc"),
+        "read-only system": (Path("/proc/bss"), ["a.wav"], "the folder /proc/bss cannot be created"),
+        "existing, takes no files": (Path("/proc"), ["a.wav"], "the folder /proc is not writable"),
         "a folder of that name": (folder / "full", ["a.wav"], "a.wav is a folder"),
-        "too long a name": (folder / ("x" * 300), ["a.wav"], "cannot be made"),
+        "too long a name": (folder / ("x" * 300), ["a.wav"], "cannot be created"),
     }
 
 
@@ -196,7 +196,7 @@ def test_unusable_places(tmp_path: Path, case: str) -> None:
 
 
 def test_too_little_room_is_said_before_the_work(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="too little room"), output_folder(tmp_path / "new", ["a"], needed_bytes=1 << 60):
+    with pytest.raises(InputError, match="not enough disk space"), output_folder(tmp_path / "new", ["a"], needed_bytes=1 << 60):
         pytest.fail("entered")
     assert tree(tmp_path) == []
 
@@ -206,7 +206,7 @@ def test_too_little_room_is_said_before_the_work(tmp_path: Path) -> None:
     [("a.wav", "PCM_16"), ("a.wav", "FLOAT"), ("a.rf64", None), ("a.flac", None), ("a.ogg", None), ("a.txt", None)],
 )
 def test_disk_that_fills_up(tmp_path: Path, name: str, subtype: str | None) -> None:
-    """A limit on file sizes fails like a full disk: some bytes are written, then no more."""
+    """A limit on file sizes acts like a full disk: some bytes are written, then no more."""
     x = (0.1 * np.random.default_rng(0).standard_normal((2, 200_000))).astype(np.float32)
 
     def work() -> None:
@@ -231,7 +231,7 @@ def test_faults_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match=r"b\.wav"), output_folder(tmp_path / "new", ["a.wav"]) as out:
         out.audio("b.wav", X, 16000)
     for names in (["a", "a"], ["../a"], ["x/../../a"], ["/a"]):
-        with pytest.raises(ValueError, match="names must differ"), output_folder(tmp_path / "new", names):
+        with pytest.raises(ValueError, match="names must be different"), output_folder(tmp_path / "new", names):
             pytest.fail("entered")
     with pytest.raises(UsageError, match="subtype VORBIS"), output_folder(tmp_path / "new", ["a.wav"]) as out:
         out.audio("a.wav", X, 16000, subtype="VORBIS")

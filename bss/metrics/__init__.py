@@ -1,1 +1,1 @@
-"""Scores of separations against the truth."""
+"""Scores of separated tracks against the true sources."""

@@ -1,4 +1,4 @@
-"""Which estimate belongs to which reference: the Hungarian assignment."""
+"""The assignment of estimates to references (Hungarian algorithm)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 
 def assign(merit: np.ndarray) -> np.ndarray:
-    """The estimate of each reference, so that the sum of the merits is greatest.
+    """The estimate of each reference that maximises the sum of the merits.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def assign(merit: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of int, shape=(N,)
-        Column of each row, no column twice; -1 for the rows that get none, when there are fewer columns than rows.
+        The column of each row, no column twice; -1 for rows without one, if there are fewer columns than rows.
 
     References
     ----------

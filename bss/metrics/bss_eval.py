@@ -1,4 +1,4 @@
-"""BSS-eval v3: SDR, SIR and SAR of estimated sources, up to a time-invariant distortion filter."""
+"""BSS-eval v3: SDR, SIR and SAR of estimated sources, allowing a time-invariant distortion filter."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import scipy.linalg
 from bss.metrics.si_sdr import BLOCK, decibels
 
 FILTER_LENGTH = 512
-ALIKE_DB = 40.0
-"""A reference that a filtered copy of another one matches this well is no second talker."""
+COPY_DB = 40.0
+"""A reference that a filtered copy of another one matches this well is not a second talker."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The scores of every estimate against every reference, dB.
+    """The scores of every estimate against every reference, in dB.
 
     Attributes
     ----------
     sdr, sir, sar : array, shape=(N, K)
-        NaN where a signal is all zeros. `sir` is NaN, too, where it has no meaning: with one reference, and for a
+        NaN where a signal is all zeros. `sir` is also NaN where it is undefined: with a single reference, and for a
         reference that is a copy of another one.
     copy_of : array of int, shape=(N,)
-        The other reference that this one is a (filtered) copy of, or -1.
+        The other reference of which this one is a (filtered) copy, or -1.
     """
 
     sdr: np.ndarray
@@ -48,7 +48,7 @@ def bss_eval_pairs(
     estimates : array, shape=(K, n), or K arrays of shape (n,)
         The estimates, at any scale.
     filter_length : int
-        L, taps of the allowed distortion filter.
+        L, the taps of the allowed distortion filter.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def bss_eval_pairs(
     References
     ----------
     E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4),
-    2006. The energies of the projections are read off the Gram matrices: R. Scheibler, "SDR - medium rare with fast
+    2006. The energies of the projections are computed from Gram matrices as in R. Scheibler, "SDR - medium rare with fast
     computations", ICASSP 2022.
 
     Examples
@@ -70,17 +70,17 @@ def bss_eval_pairs(
     """
     N, L = len(references), filter_length
     c = correlations(references, [*references, *estimates], L)
-    own = np.empty((N, c.shape[1]))  # |P_j z|^2: of each signal z, what shifts of reference j explain
+    own = np.empty((N, c.shape[1]))  # |P_j z|^2: the energy of each signal z that shifts of reference j explain
     for j in range(N):
         factor = _factor(partial(_gram, c[j : j + 1, j : j + 1], 1, L))
         own[j] = _explained(factor, c[j].T)
-    alike, own = own[:, :N], own[:, N:]
+    mutual, own = own[:, :N], own[:, N:]
     energy = np.array([np.any(e) for e in estimates], dtype=np.float64)  # correlations are of unit-energy signals
     every = own[0] if N == 1 else _explained(_factor(partial(_gram, c, N, L)), c[:, N:].transpose(0, 2, 1).reshape(N * L, -1))
-    # shifts of one reference are among the shifts of all: rounding must not say otherwise
+    # the shifts of one reference are among those of all references: enforce that despite rounding
     own = np.minimum(own, energy)
     every = np.clip(every, own.max(axis=0), energy)
-    copy_of = _copies(alike)
+    copy_of = _copies(mutual)
     sir = decibels(own, every - own)
     sir[(copy_of >= 0) | (N == 1)] = np.nan
     sdr, sar = decibels(own, energy - own), np.tile(decibels(every, energy - every), (N, 1))
@@ -93,7 +93,7 @@ def bss_eval_pairs(
 def correlations(left: Sequence[np.ndarray], right: Sequence[np.ndarray], n_lags: int) -> np.ndarray:
     """c[j, k, l] = sum over t of left_j[t] right_k[t + l], l = 0 ... n_lags - 1, of the signals scaled to unit energy.
 
-    Block by block through short FFTs, float64: the memory does not grow with the length of the signals.
+    Block by block with short FFTs in float64, so that memory does not grow with the length of the signals.
     """
     n = len(left[0])
     size = min(n, max(BLOCK // 2, 4 * n_lags) - n_lags + 1)
@@ -101,7 +101,7 @@ def correlations(left: Sequence[np.ndarray], right: Sequence[np.ndarray], n_lags
     norms_left, norms_right = [_norm(z) for z in left], [_norm(z) for z in right]
     spectra = np.zeros((len(left), len(right), n_fft // 2 + 1), dtype=np.complex128)
     for start in range(0, n, size):
-        # a block of `left` meets, in `right`, itself and the n_lags - 1 samples after it
+        # a block of `left` correlates with the same block of `right` and the n_lags - 1 samples after it
         Z = [_spectrum(z[start : start + size + n_lags - 1], a, n_fft) for z, a in zip(right, norms_right, strict=True)]
         for j, (z, a) in enumerate(zip(left, norms_left, strict=True)):
             S = _spectrum(z[start : start + size], a, n_fft).conj()
@@ -111,7 +111,7 @@ def correlations(left: Sequence[np.ndarray], right: Sequence[np.ndarray], n_lags
 
 
 def _norm(z: np.ndarray) -> float:
-    """Root of the energy, float64; 1 for a signal of zeros, which stays one."""
+    """Euclidean norm in float64; 1 for a signal of zeros, so that dividing by it leaves zeros."""
     scale = float(np.max(np.abs(z)))
     blocks = (z[start : start + BLOCK].astype(np.float64) / (scale or 1.0) for start in range(0, len(z), BLOCK))
     return scale * float(np.sqrt(sum(float(b @ b) for b in blocks))) or 1.0
@@ -133,8 +133,8 @@ def _gram(c: np.ndarray, N: int, L: int) -> np.ndarray:
 def _factor(build: Callable[[], np.ndarray]) -> np.ndarray:
     """Lower Cholesky factor of a Gram matrix with unit diagonal.
 
-    References with empty bands, or copies of each other, make it singular to rounding. What they explain is defined all
-    the same; the least loading of the diagonal that can be factored leaves it within 1e-4 dB.
+    References with empty bands, or that are copies of each other, make it numerically singular. Their projections are
+    defined all the same: the smallest diagonal loading that allows a factorisation changes them by less than 1e-4 dB.
     """
     load = 0.0
     while True:
@@ -147,15 +147,14 @@ def _factor(build: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def _explained(factor: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """|P z|^2 = d^T G^-1 d of each column d of inner products."""
+    """|P z|^2 = d^T G^-1 d for each column d of inner products."""
     y = scipy.linalg.solve_triangular(factor, d, lower=True, check_finite=False)
     return np.asarray(np.einsum("lk,lk->k", y, y))
 
 
-def _copies(alike: np.ndarray) -> np.ndarray:
-    """For each reference, the other one whose shifts explain it, or which its own shifts explain; -1 for none."""
-    both = np.maximum(alike, alike.T)
+def _copies(mutual: np.ndarray) -> np.ndarray:
+    """For each reference, the other one that its shifts explain, or whose shifts explain it; -1 for none."""
+    both = np.maximum(mutual, mutual.T)
     np.fill_diagonal(both, 0.0)
-    likest = both.argmax(axis=1)
-    found = decibels(both.max(axis=1), 1 - both.max(axis=1)) >= ALIKE_DB
-    return np.where(found, likest, -1)
+    copied = decibels(both.max(axis=1), 1 - both.max(axis=1)) >= COPY_DB
+    return np.where(copied, both.argmax(axis=1), -1)

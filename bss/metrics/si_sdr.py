@@ -1,4 +1,4 @@
-"""SI-SDR: how much of an estimate is its reference, whatever the level."""
+"""SI-SDR, the scale-invariant signal-to-distortion ratio."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 from bss.errors import InputError
 
 CEILING_DB = 120.0
-"""Every ratio is held to +-120 dB: beyond it the rounding of samples decides, and means and JSON have no infinity."""
+"""Ratios are clipped to +-120 dB: beyond that they are rounding errors, and neither means nor JSON can cope with infinity."""
 
 BLOCK = 1 << 16
 
 
 def si_sdr(reference: Any, estimate: Any, *, zero_mean: bool = False) -> np.ndarray | float:
-    """Scale-invariant signal-to-distortion ratio of each estimate to its reference.
+    """Scale-invariant signal-to-distortion ratio of each estimate with respect to its reference.
 
     Parameters
     ----------
     reference, estimate : array, shape=(..., n)
-        Signals of equal length; the axes before the last broadcast, so that `si_sdr(s[:, None], y)` compares all pairs.
-        Sums run in float64.
+        Signals of equal length; the axes before the last are broadcast, so that `si_sdr(s[:, None], y)` compares all
+        pairs. Sums are computed in float64.
     zero_mean : bool
-        Take the mean off both signals first.
+        Subtract the mean of both signals first.
 
     Returns
     -------
     float or array, shape=(...)
-        dB, within +-120: an exact copy has 120, an estimate orthogonal to its reference -120. NaN where the reference
-        or the estimate is all zeros.
+        dB, within +-120: 120 for an exact copy, -120 for an estimate orthogonal to its reference. NaN where the
+        reference or the estimate is all zeros.
 
     Raises
     ------
     InputError
-        Lengths or axes that do not fit, values that are not real numbers, NaN or inf.
+        Lengths or axes do not match, or values are not real, or are NaN or infinite.
 
     References
     ----------
@@ -51,13 +51,13 @@ def si_sdr(reference: Any, estimate: Any, *, zero_mean: bool = False) -> np.ndar
     if s.shape[-1] != e.shape[-1]:
         raise InputError(
             f"the reference has {s.shape[-1]} samples and the estimate {e.shape[-1]}",
-            "they are compared sample by sample", "cut both to the samples they share",
+            "they are compared sample by sample", "cut both to their common length",
         )  # fmt: skip
     try:
         np.broadcast_shapes(s.shape, e.shape)
     except ValueError:
         raise InputError(
-            f"reference {s.shape} and estimate {e.shape} do not pair", "the axes before the last must broadcast",
+            f"reference {s.shape} and estimate {e.shape} do not match", "the axes before the last must broadcast",
             "si_sdr(reference[:, None], estimate) for all pairs",
         ) from None  # fmt: skip
     means = (_mean(s), _mean(e)) if zero_mean else (np.zeros(1), np.zeros(1))
@@ -70,7 +70,7 @@ def si_sdr(reference: Any, estimate: Any, *, zero_mean: bool = False) -> np.ndar
 
 
 def decibels(wanted: Any, unwanted: Any) -> np.ndarray:
-    """10 log10(wanted / unwanted) of two energies, held to +-CEILING_DB; NaN where both are zero or either is NaN."""
+    """10 log10(wanted / unwanted) of two energies, clipped to +-CEILING_DB; NaN where both are zero or either is NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = 10 * np.log10(np.maximum(wanted, 0.0) / np.maximum(unwanted, 0.0))
     return np.asarray(np.clip(ratio, -CEILING_DB, CEILING_DB))
@@ -81,9 +81,9 @@ def _signal(name: str, x: Any) -> np.ndarray:
     if a.ndim == 0 or a.shape[-1] == 0:
         raise InputError(f"the {name} is empty: shape {a.shape}", "expected (..., n): samples last")
     if a.dtype.kind not in "fiu":
-        raise InputError(f"the {name} holds {a.dtype} values", "expected real numbers")
+        raise InputError(f"the {name} contains {a.dtype} values", "expected real numbers")
     if a.dtype.kind == "f" and not np.isfinite(a).all():
-        raise InputError(f"the {name} holds NaN or infinite samples", "no ratio of them means anything")
+        raise InputError(f"the {name} contains NaN or infinite samples", "a ratio of them is meaningless")
     return a
 
 
@@ -92,7 +92,7 @@ def _blocks(n: int) -> list[slice]:
 
 
 def _mean(x: np.ndarray) -> np.ndarray:
-    """Mean over the last axis, kept as an axis of one."""
+    """Mean over the last axis, kept as an axis of length one."""
     return np.asarray(x.mean(axis=-1, keepdims=True, dtype=np.float64))
 
 
@@ -105,7 +105,7 @@ def _inner(a: np.ndarray, b: np.ndarray, mean_a: np.ndarray, mean_b: np.ndarray)
 def _residual(
     s: np.ndarray, e: np.ndarray, scale: np.ndarray, mean_s: np.ndarray, mean_e: np.ndarray
 ) -> np.ndarray:  # fmt: skip
-    """Energy of e - scale s: summed itself, for |e|^2 - |scale s|^2 would cancel where the estimate is good."""
+    """Energy of e - scale s, summed directly: |e|^2 - |scale s|^2 would cancel for a good estimate."""
     total = np.zeros(np.shape(scale))
     for k in _blocks(s.shape[-1]):
         rest = (e[..., k] - mean_e) - scale[..., None] * (s[..., k] - mean_s)

@@ -4,164 +4,146 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bss.errors import InputError, UsageError, check_choice, check_int
-from bss.pipeline import own_mics
-from bss.pipeline.choose import METHODS, UNLIMITED, Choice, choose
-from bss.pipeline.counting import Count, count
-from bss.pipeline.preflight import Preflight, preflight, require_two
-from bss.pipeline.rooms import EFFORTS
-from bss.pipeline.trial import long_window
-
-OWN_MICS, ALONE = "fdica-per-mic", "none"  # methods that auto takes for microphones of their own, and for one talker in a room
+from bss.errors import InputError, UsageError, check_int
+from bss.networks.source_model import apply
+from bss.pipeline.analysis.channels import Preflight, preflight, require_two
+from bss.pipeline.analysis.counting import Count
+from bss.pipeline.analysis.recording import Analysis
+from bss.pipeline.choose import Choice, choose
+from bss.pipeline.methods import registry
+from bss.pipeline.methods.base import Size
+from bss.pipeline.options import UnmixOptions
+from bss.pipeline.windows import long_window
+from bss.signals.stft import Stft
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recording looked at, and what will be done with it: `used` are the channels, `reference` one of them, from 0."""
+    """A recording that was analysed, and what will be done with it.
 
-    look: Preflight
+    Attributes
+    ----------
+    options : UnmixOptions
+        What was asked for.
+    channels : Preflight
+        What was measured on all channels.
+    used : tuple[int, ...]
+        The channels that are separated, from 0.
+    analysis : Analysis
+        Of these channels, with their samples.
+    choice : Choice
+        The method.
+    n_sources : int
+        N.
+    reference : int
+        The reference microphone, one of the used ones, from 0.
+    warnings : tuple[str, ...]
+        For people.
+    seconds : dict
+        What the steps so far took.
+    count : Count or None
+        Where nobody gave the number of talkers.
+    """
+
+    options: UnmixOptions
+    channels: Preflight
     used: tuple[int, ...]
+    analysis: Analysis = field(repr=False)
     choice: Choice
     n_sources: int
     reference: int
     warnings: tuple[str, ...]
     seconds: dict[str, float]
-    counted: Count | None = None  # where nobody gave the number of talkers
+    count: Count | None = None
 
-    def leaves_residual(self, per_mic: bool) -> bool:
-        """Whether the sources need not sum to the reference microphone, and what is left becomes a track."""
-        if per_mic or self.choice.method == ALONE:
-            return False
-        return self.n_sources < len(self.used) or self.choice.method in ("cacgmm", "neural")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the used channels."""
+        return tuple(self.channels.names[k] for k in self.used)
+
+    @property
+    def leaves_residual(self) -> bool:
+        """Whether the tracks need not sum to the reference microphone, and what is left becomes a track of its own."""
+        return not self.options.per_mic and self.choice.method.leaves_residual(self.n_sources, len(self.used))
+
+    @property
+    def memory(self) -> int:
+        """Bytes that separating takes at its peak, about."""
+        return self.choice.method.memory(Size(len(self.used), self.n_sources, self.analysis.x.shape[1], self.choice.stft))
 
 
-def plan(
-    x: np.ndarray,
-    rate: int,
-    *,
-    n_sources: int | None = None,
-    method: str = "auto",
-    effort: str = "normal",
-    reference_mic: int = 0,
-    per_mic: bool = False,
-    device: str = "auto",
-    names: Sequence[str] | None = None,
-) -> Plan:
-    """Everything that `unmix` decides before it separates; same options, same errors."""
-    check_options(len(x), n_sources, method, effort, reference_mic, device)
+def plan(x: np.ndarray, rate: int, options: UnmixOptions, *, names: Sequence[str] | None = None) -> Plan:
+    """Everything that `unmix` decides before it separates x (M, n).
+
+    Raises
+    ------
+    InputError, UsageError
+        As of `unmix`.
+    """
+    options.check_channels(len(x))
     check_int("rate", rate, 1)
+    if options.weights is not None:
+        apply.load(options.weights)  # what is wrong with the file is said before the work
     clock = time.perf_counter()
-    look = preflight(x, rate, names)
+    channels = preflight(x, rate, names)
     checked = time.perf_counter() - clock
-    found = decide(look, x, rate, n_sources=n_sources, method=method, effort=effort, reference_mic=reference_mic, per_mic=per_mic)
-    return replace(found, seconds={"check": checked, **found.seconds})
+    decided = decide(channels, x, rate, options)
+    return replace(decided, seconds={"check": checked, **decided.seconds})
 
 
-def decide(
-    look: Preflight,
-    x: np.ndarray,
-    rate: int,
-    *,
-    n_sources: int | None = None,
-    method: str = "auto",
-    effort: str = "normal",
-    reference_mic: int = 0,
-    per_mic: bool = False,
-) -> Plan:
-    """The rest of `plan`, for a recording x that was looked at."""
-    require_two(look)
+def decide(channels: Preflight, x: np.ndarray, rate: int, options: UnmixOptions) -> Plan:
+    """The rest of `plan`, for a recording x (M, n) whose channels were checked."""
+    require_two(channels)
     clock = time.perf_counter()
-    warned = [finding.message for finding in look.findings]
-    used = _independent(look, per_mic)
-    check_number(n_sources, len(used), per_mic, method)
-    if per_mic and method == "neural":
-        raise UsageError("the method neural hears all talkers at one microphone", hint="--per-mic without --method")
-    reference = _reference(look, used, reference_mic, warned)
+    warnings = [finding.message for finding in channels.findings]
+    used = _independent(channels, options.per_mic)
+    _check_method(options, len(used))
+    reference = _reference(channels, used, options.reference_mic, warnings)
     usable = np.ascontiguousarray(x[list(used)], dtype=np.float32)
-    counted = count(usable, rate) if n_sources is None and not per_mic else None
-    if counted is not None and counted.warning is not None:
-        warned.append(counted.warning)
-    n_talkers = counted.n_sources if counted is not None else n_sources or len(used)
-    choice = choose(usable, rate, n_sources=n_talkers, method=method, effort=effort, learned=not per_mic)
-    if method == "auto" and choice.n_fft and per_mic:
-        choice = _own_mics(choice, usable, rate)
-    elif method == "auto" and choice.n_fft and n_talkers == 1:
-        reason = "nothing, because there is one talker: the track is what the reference microphone recorded"
-        choice = replace(choice, method=ALONE, n_fft=0, hop=0, reason=reason)
+    analysis = Analysis(usable, rate, _likely_window(usable.shape[1], rate))
+    count = analysis.count() if options.n_sources is None and not options.per_mic else None
+    if count is not None and count.warning is not None:
+        warnings.append(count.warning)
+    n_sources = count.n_sources if count is not None else options.n_sources or len(used)
+    choice = choose(analysis, n_sources, options)
     seconds = {"choose": time.perf_counter() - clock}
-    return Plan(look, used, choice, n_talkers, reference, (*warned, *choice.warnings), seconds, counted)
+    return Plan(options, channels, used, analysis, choice, n_sources, reference, (*warnings, *choice.warnings), seconds, count)
 
 
-def _own_mics(choice: Choice, x: np.ndarray, rate: int) -> Choice:
-    """FD-ICA in the order of the microphones, if everyone has one; else the choice as it was, with a warning."""
-    agreeing = own_mics.agreement(x, rate)
-    evidence = {**choice.evidence, "own_mics_agreement": agreeing and round(agreeing, 3)}
-    if agreeing is None or agreeing < own_mics.AGREEING:
-        why = "it is too short to tell" if agreeing is None else f"in {100 * agreeing:.0f} % of the bins one talker stands out"
-        warning = f"not everyone seems to have a microphone of their own ({why}): tracks may be of the wrong talker"
-        return replace(choice, evidence=evidence, warnings=(*choice.warnings, warning))
-    n_fft = long_window([x.shape[1]], rate)[0]
-    reason = (
-        f"FD-ICA with windows of {1e3 * n_fft / rate:.0f} ms, in the order of the microphones, because everyone has one: in "
-        f"{100 * agreeing:.0f} % of the bins loudness and rhythm tell the same talker"
-    )
-    return replace(choice, method=OWN_MICS, n_fft=n_fft, hop=n_fft // 4, reason=reason, evidence=evidence)
+def _likely_window(n: int, rate: int) -> Stft | None:
+    """The window of a room, where the recording is long enough for one."""
+    try:
+        return long_window(n, rate)
+    except InputError:  # said where a method needs it
+        return None
 
 
-def check_options(m: int, n_sources: int | None, method: str, effort: str, reference_mic: int, device: str) -> None:
-    """Refuse options that cannot work with M channels, before any work."""
-    check_choice("method", method, METHODS)
-    check_choice("effort", effort, tuple(EFFORTS))
-    check_choice("device", device, ("auto", "cpu"))
-    check_int("reference_mic", reference_mic, 0, max(m - 1, 0))
-    if n_sources is not None:
-        check_int("n_sources", n_sources, 1)
+def _check_method(options: UnmixOptions, n_mics: int) -> None:
+    """Refuse what the method cannot do with so many microphones."""
+    method = None if options.auto else registry.resolve(options.method)
+    options.check_talkers(n_mics, more_talkers=method is None or method.needs.more_talkers)
+    if options.per_mic and method is not None and not method.needs.per_mic:
+        raise UsageError(f"the method {method.name} gives all talkers at one microphone", hint="--per-mic without --method")
 
 
-def check_number(n_sources: int | None, usable: int, per_mic: bool, method: str) -> None:
-    """Refuse a number of talkers that cannot be."""
-    if per_mic and n_sources not in (None, usable):
-        raise UsageError(
-            f"{n_sources} asked for as the number of talkers, and a track for each of {usable} microphones",
-            "only one of the two can be", "leave the number of talkers out",
-        )  # fmt: skip
-    if n_sources is not None and n_sources > usable and method not in UNLIMITED:
-        raise UsageError(
-            f"{n_sources} talkers asked for, {usable} usable microphones",
-            f"{method} finds at most one talker per microphone",
-            f"at most {usable} talkers, or the method cacgmm (auto takes it), which separates more of them by masks",
-        )  # fmt: skip
-
-
-def _independent(look: Preflight, per_mic: bool) -> tuple[int, ...]:
+def _independent(channels: Preflight, per_mic: bool) -> tuple[int, ...]:
     """The usable channels but those that are mixtures of others: they add nothing, and solvers stumble over them."""
-    mixed = [finding for finding in look.findings if finding.kind == "dependent"]
+    mixed = [finding for finding in channels.findings if finding.kind == "dependent"]
     if mixed and per_mic:
         raise InputError(
-            f"{look.names[mixed[0].channel or 0]} is an exact mixture of other channels",
+            f"{channels.names[mixed[0].channel or 0]} is an exact mixture of other channels",
             "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
         )  # fmt: skip
-    return tuple(k for k in look.usable if k not in {finding.channel for finding in mixed})
+    return tuple(k for k in channels.usable if k not in {finding.channel for finding in mixed})
 
 
-def _reference(look: Preflight, used: tuple[int, ...], wanted: int, warned: list[str]) -> int:
-    """Index among the used channels of the reference microphone; the first of them where the wanted was left out."""
+def _reference(channels: Preflight, used: tuple[int, ...], wanted: int, warnings: list[str]) -> int:
+    """Index among the used channels of the reference microphone; the first of them where the wanted one was left out."""
     if wanted in used:
         return used.index(wanted)
-    warned.append(f"{look.names[wanted]} is not used, so {look.names[used[0]]} is the reference microphone")
+    warnings.append(f"{channels.names[wanted]} is not used, so {channels.names[used[0]]} is the reference microphone")
     return 0
-
-
-def memory_estimate(found: Plan, n: int) -> int:
-    """Bytes that separating n samples takes at its peak, about."""
-    M, N = len(found.used), found.n_sources
-    signals = 4 * n * (2 * M + 2 * N)
-    if not found.choice.n_fft:
-        return signals
-    spectra = 8 * n * found.choice.n_fft // (2 * found.choice.hop)  # one channel's complex64 bins
-    variances = spectra // 2 * N if found.choice.method in ("ilrma", "neural", "cacgmm") else 0
-    return signals + spectra * (2 * M + 2 * N) + variances

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.errors import BssError
-from bss.pipeline.choose import long_window
-from bss.pipeline.refine import refine
-from bss.pipeline.rooms import separate_room
+from bss.pipeline.methods.base import Task
+from bss.pipeline.methods.fdica import FDICA
+from bss.pipeline.methods.ilrma import ILRMA
+from bss.pipeline.methods.refine import refine
 from bss.scenes.mixing import mix
 from bss.signals.stft import Stft
-from bss.solvers import scaling
 
 SHARES = (0.2, 0.8)  # of what could be taken from the others at best, in the second separation
 WIENER = Stft(1024, 256)
@@ -60,15 +60,14 @@ def rehearse(voices: Sequence[np.ndarray], rate: int, seed: int) -> Example:
             again = scene_options(rng)
             options |= {key: again[key] for key in ("room", "rt60", "spacing")}
     mixture, truth = scene.mixture, scene.images[:, 0]
-    n_fft, hop = long_window(mixture.shape[1], rate)
-    stft = Stft(n_fft, hop)
-    X = stft.forward(mixture)
+    method = ILRMA if n_sources == len(mixture) else FDICA
+    stft = method.window(mixture.shape[1], rate)
     effort = "fast" if rng.random() < 0.2 else "normal"
-    solved = list(separate_room(X, n_sources, effort=effort, polish=n_sources == len(mixture), rng=0).values())[-1]
-    tracks = stft.inverse(scaling.projection_back(solved, X).sources, mixture.shape[1])
+    task = Task(mixture, stft.forward(mixture), rate, stft, n_sources, effort)
+    tracks = method.learn(task).tracks(np.zeros(n_sources, int))
     tracks = in_order(tracks, truth)
     if rng.random() < 0.5:
-        tracks = refine(mixture, rate, tracks, partly_alone(tracks, truth, rng.uniform(*SHARES)))
+        tracks = refine(mixture, rate, tracks, partly_alone(tracks, truth, rng.uniform(*SHARES))).tracks
     return Example(tracks, truth, mixture[0])
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from bss.pipeline.filters import Filters
+from bss.pipeline.record import DenoisedRecord, RunRecord
+
 LINEAR = "linear/"  # before the name of a track: a folder of their own, which nobody takes for more talkers
 
 
@@ -24,14 +27,12 @@ class Unmixed:
         (n,) the reference microphone minus the sources, where more microphones than talkers leave one.
     rate : int
         Hz.
-    method, reason : str
-        The method, and in one line why.
-    warnings : tuple[str, ...]
-        What a person should know before trusting the result.
-    info : dict
-        Everything else, JSON-able: channels, findings, evidence, iterations, loss, timings, versions, seed.
     names : tuple[str, ...]
         What the files of the sources are called, without ending.
+    record : RunRecord
+        What was measured, decided and done; `info` is the same as a dict.
+    filters : Filters
+        What makes the tracks of another recording of the same microphones: `result.filters.apply(x)`.
     linear : np.ndarray or None
         (N, n) the same talkers by linear filters alone, where the learned source model had a say: softer on speech recognisers.
     """
@@ -39,12 +40,30 @@ class Unmixed:
     sources: np.ndarray
     residual: np.ndarray | None
     rate: int
-    method: str
-    reason: str
-    warnings: tuple[str, ...]
-    info: dict[str, Any] = field(repr=False)
     names: tuple[str, ...]
+    record: RunRecord = field(repr=False)
+    filters: Filters = field(repr=False)
     linear: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def method(self) -> str:
+        """The method that the tracks were made by."""
+        return self.record.method
+
+    @property
+    def reason(self) -> str:
+        """Why it was taken, in one line."""
+        return self.record.reason
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know before trusting the result."""
+        return tuple(self.record.warnings)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The record as a dict that JSON can hold: channels, findings, evidence, iterations, loss, timings, versions, seed."""
+        return self.record.to_dict()
 
     def tracks(self, *, linear: bool = False) -> dict[str, np.ndarray]:
         """Name to signal (n,) of everything that is written: the sources, the residual, and the linear tracks if asked for."""
@@ -65,8 +84,8 @@ class Unmixed:
         quiet = denoise(self.sources, self.rate, strength=strength)
         residual = None if self.residual is None else self.residual + (self.sources - quiet).sum(0)
         linear = self.sources if self.linear is None else self.linear
-        info = {**self.info, "denoised": {"strength": strength}}
-        return replace(self, sources=quiet, residual=residual, linear=linear, info=info)
+        entry = replace(self.record, denoised=DenoisedRecord(strength))
+        return replace(self, sources=quiet, residual=residual, linear=linear, record=entry)
 
     def save(
         self,
@@ -116,21 +135,14 @@ class Unmixed:
         tracks, gain, subtype = leveled(self.tracks(linear=linear), subtype, clip)
         for name, y in tracks.items():
             out.audio(f"{name}.wav", y[None], self.rate, format="WAV", subtype=subtype)
-        document = {**self.to_dict(), "gain": gain, "subtype": subtype, "outputs": [f"{name}.wav" for name in tracks]}
+        outputs = [f"{name}.wav" for name in tracks]
+        document = replace(self.record, gain=gain, subtype=subtype, outputs=outputs).to_dict()
         out.text("result.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
         return document
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the samples."""
-        return {
-            "schema": 1,
-            "method": self.method,
-            "reason": self.reason,
-            "warnings": list(self.warnings),
-            "rate": self.rate,
-            "samples": int(self.sources.shape[1]),
-            **self.info,
-        }
+        return self.record.to_dict()
 
 
 def leveled(tracks: dict[str, np.ndarray], subtype: str, clip: str) -> tuple[dict[str, np.ndarray], float, str]:

@@ -16,10 +16,10 @@ import numpy as np
 
 from bss.errors import InputError
 from bss.networks import checkpoint, corpus
-from bss.networks.source_model import speech as likeness
+from bss.networks.source_model import speech
+from bss.networks.source_model.apply import SPEECH_PREFIX
 from bss.networks.source_model.model import KIND, SourceModelConfig
 from bss.networks.source_model.training import fit, of_scenes
-from bss.pipeline.neural import LIKENESS
 from bss.pipeline.rehearsal import rehearse
 
 KEPT_SHARE = 0.1  # of the scenes: by talkers whom nothing else is learned from
@@ -93,9 +93,9 @@ def learn(
 def add_likeness(path: str | os.PathLike[str], tracks: Sequence[np.ndarray]) -> None:
     """Into the file of a source model: what separated speech is like, so that it can step aside for other sounds."""
     held = checkpoint.load(path, KIND)
-    known = likeness.fit(list(tracks))
+    known = speech.fit(list(tracks))
     tensors = dict(held.tensors) | {
-        f"{LIKENESS}{name}": checkpoint.tensor(getattr(known, name)) for name in ("mean", "scale", "precision")
+        f"{SPEECH_PREFIX}{name}": checkpoint.tensor(getattr(known, name)) for name in ("mean", "scale", "precision")
     }
     checkpoint.save(path, tensors, SourceModelConfig(**held.config), kind=KIND, extra=held.extra)
 

@@ -1,1 +1,1 @@
-"""The simulator: voices, mixing, rooms."""
+"""The simulator: synthetic voices, rooms, mixing, scenes."""

@@ -1,4 +1,4 @@
-"""The two speech synthesisers: espeak-ng, a program on this machine, and Google Translate's service through gTTS."""
+"""The two speech synthesisers: espeak-ng, a local program, and the Google Translate service through gTTS."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import numpy as np
 from bss.errors import BssError, InputError, UsageError
 from bss.signals import audio
 
-# People pause between words, espeak-ng does not. Without pauses two voices are loud and quiet together so often that what
-# tells talkers apart, and every separation relies on, is lost: 4 voices in a 0.3 s room separate by 3 dB instead of 9.
-WORD_GAP = 15  # in units of 10 ms at the usual speed
-TIMEOUT = (5.0, 30.0)  # seconds to wait for a connection, and for an answer
+# People pause between words, espeak-ng does not. Without pauses voices are loud and quiet together so often that the
+# differences in activity that every separation relies on are lost: 4 voices in a 0.3 s room gain 3 dB instead of 9.
+WORD_GAP = 15  # in units of 10 ms at the default speed
+TIMEOUT = (5.0, 30.0)  # seconds to wait for a connection, and for a response
 
 
 class Unreachable(BssError):
-    """A synthesiser is not there, or does not answer."""
+    """A synthesiser is not installed, or does not respond."""
 
 
 # ---------------------------------------------------------------- espeak-ng
 
 
-def espeak_says(text: str, voice: str, words_per_minute: int, pitch: int) -> tuple[np.ndarray, int]:
+def espeak_speech(text: str, voice: str, words_per_minute: int, pitch: int) -> tuple[np.ndarray, int]:
     """`text` spoken by espeak-ng: (n,) float samples and their rate.
 
     `voice` is a language or LANGUAGE+VARIANT, `pitch` from 0 to 99.
@@ -37,21 +37,21 @@ def espeak_says(text: str, voice: str, words_per_minute: int, pitch: int) -> tup
     program, name = _espeak(), espeak_name(voice)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "speech.wav")
-        # the text goes in through stdin: one that begins with a dash is no option
-        manner = ["-v", name, "-s", str(words_per_minute), "-p", str(pitch), "-g", str(WORD_GAP)]
-        call = [program, "-b", "1", *manner, "-w", str(file), "--stdin"]
+        # the text is passed through stdin, so that a leading dash is not taken for an option
+        options = ["-v", name, "-s", str(words_per_minute), "-p", str(pitch), "-g", str(WORD_GAP)]
+        call = [program, "-b", "1", *options, "-w", str(file), "--stdin"]
         done = subprocess.run(call, input=text.encode(), capture_output=True, check=False)
         if done.returncode or not file.exists():
-            raise InputError(f"espeak-ng cannot speak with the voice {voice}", done.stderr.decode(errors="replace").strip())
+            raise InputError(f"espeak-ng cannot use the voice {voice}", done.stderr.decode(errors="replace").strip())
         x, rate = audio.read(file)
     return x[0], rate
 
 
 def espeak_name(voice: str) -> str:
-    """The name under which espeak-ng finds `voice` (a language, or LANGUAGE+VARIANT), or UsageError with the closest one.
+    """The name of `voice` (a language, or LANGUAGE+VARIANT) for espeak-ng; otherwise UsageError with the closest one.
 
-    That is the name of a voice file: espeak-ng takes an unknown variant for none, and any variant of a language that it does
-    not find by file name (en-gb, whose file is gmw/en), without a word.
+    It is based on the voice file, because espeak-ng silently ignores an unknown variant, and every variant of a language
+    that differs from its file name (en-gb, whose file is gmw/en).
     """
     language, plus, variant = voice.partition("+")
     files = _espeak_languages()
@@ -69,7 +69,7 @@ def _espeak() -> str:
     program = shutil.which("espeak-ng")
     if program is None:
         raise Unreachable(
-            "espeak-ng is not installed", "it is the program that speaks when there is no network",
+            "espeak-ng is not installed", "it synthesises the voices when there is no network",
             "apt install espeak-ng (Debian, Ubuntu), dnf install espeak-ng (Fedora), brew install espeak-ng (macOS),"
             " winget install eSpeak-NG.eSpeak-NG (Windows)",
         )  # fmt: skip
@@ -78,8 +78,8 @@ def _espeak() -> str:
 
 @lru_cache(maxsize=1)
 def _espeak_languages() -> dict[str, str]:
-    """Voice file of each language, by its codes in lower case and by the file's own name."""
-    # columns: priority, language, age/gender, name, file, then other languages it stands for, as (en 2)
+    """The voice file of each language, by its codes in lower case and by the file name."""
+    # columns: priority, language, age/gender, name, file, then further languages that it covers, as (en 2)
     lines = [line for line in _espeak_list("--voices") if not line[4].startswith("mb/")]  # those need MBROLA
     others = {word.lstrip("(").lower(): line[4] for line in reversed(lines) for word in line[5:] if word.startswith("(")}
     names = {line[4].split("/")[-1].lower(): line[4] for line in lines}
@@ -99,7 +99,7 @@ def _espeak_list(option: str) -> list[list[str]]:
 # ---------------------------------------------------------------- gTTS
 
 
-def google_says(text: str, language: str, domain: str) -> tuple[np.ndarray, int]:
+def google_speech(text: str, language: str, domain: str) -> tuple[np.ndarray, int]:
     """`text` spoken by Google Translate in the accent of translate.google.`domain`: (n,) float samples and their rate.
 
     Raises
@@ -112,19 +112,19 @@ def google_says(text: str, language: str, domain: str) -> tuple[np.ndarray, int]
         file = Path(folder, "speech.mp3")
         try:
             gtts.gTTS(text, lang=language, tld=domain, timeout=TIMEOUT).save(file)
-        except AssertionError as error:  # how gTTS says that a text has no words
-            raise InputError(f"there is nothing to speak in the text {text!r}", str(error)) from error
+        except AssertionError as error:  # raised by gTTS for a text without words
+            raise InputError(f"the text {text!r} contains nothing to speak", str(error)) from error
         except gtts.gTTSError as error:
-            raise Unreachable("Google's speech service cannot be used", str(error), "--engine espeak") from error
+            raise Unreachable("the Google speech service is not available", str(error), "--engine espeak") from error
         try:
             x, rate = audio.read(file)
         except InputError as error:
-            raise Unreachable("Google's speech service sent something else than MP3", error.what, "--engine espeak") from error
+            raise Unreachable("the Google speech service did not return MP3 audio", error.what, "--engine espeak") from error
     return x[0], rate
 
 
 def check_google_language(language: str) -> str:
-    """The code by which gTTS knows `language` (en-us is en there), or UsageError with the closest name."""
+    """The code of `language` in gTTS (en for en-us); otherwise UsageError with the closest name."""
     _gtts()
     from gtts.lang import tts_langs
 
@@ -146,4 +146,4 @@ def _gtts() -> Any:
 
 def _closest(name: str, names: Iterable[str], listing: str) -> str:
     close = difflib.get_close_matches(name, sorted(names), n=1)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"{listing} shows them all"
+    return (f"did you mean {close[0]!r}? " if close else "") + f"{listing} lists them all"

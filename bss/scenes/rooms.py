@@ -1,8 +1,8 @@
-"""Rooms: where microphones and talkers stand, and what each microphone hears of each talker.
+"""Simulated rooms: positions of microphones and talkers, and the room impulse responses between them.
 
-The image-source method is pyroomacoustics'. It builds impulse responses with as many threads as the machine has cores, and
-the rounding of the sum depends on that number; here its builder is called with one thread, so that the bytes of a scene do
-not. Lengths are in metres, times in seconds.
+The image-source method is that of pyroomacoustics. It builds impulse responses with one thread per core, and the rounding of
+the sum depends on that number; here its builder is called with one thread, so that the bytes of a scene do not depend on the
+machine. Lengths are in metres, times in seconds.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from bss.errors import UsageError
 
 SPEED_OF_SOUND = 343.0
 MIC_HEIGHT = 1.2
-DISTANCES = (1.0, 1.8)  # of the talkers from the middle of the array
-MIN_ANGLE = math.radians(25)  # between neighbouring talkers, seen from the middle of the array
-MAX_TALKERS = 14  # that fit around the array at that angle
-WALL = 0.3  # nobody stands nearer to a wall
-NEAR = 0.3  # no talker is nearer to a microphone
-MAX_ORDER = 150  # of reflections: 4.5 million images, about 0.5 GB
+DISTANCES = (1.0, 1.8)  # of the talkers from the centre of the array
+MIN_ANGLE = math.radians(25)  # between neighbouring talkers, seen from the centre of the array
+MAX_TALKERS = 14  # that fit around the array with that angle
+WALL = 0.3  # least distance of a talker from a wall
+NEAR = 0.3  # least distance of a talker from a microphone
+MAX_ORDER = 150  # of reflections: 4.5 million image sources, about 0.5 GB
 _TAPS, _TABLE = 81, 20  # length of the fractional-delay filters, and their table's steps per sample
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Places in a room, each row (x, y, z): `mics` (M, 3) and `talkers` (N, 3)."""
+    """Positions (x, y, z) in a room: `mics` (M, 3) and `talkers` (N, 3)."""
 
     room: tuple[float, float, float]
     mics: np.ndarray
@@ -37,13 +37,13 @@ class Layout:
 
     @property
     def flight_times(self) -> np.ndarray:
-        """Seconds from each talker straight to each microphone, (N, M)."""
+        """Travel time of the direct sound from each talker to each microphone in seconds, (N, M)."""
         return np.asarray(np.linalg.norm(self.talkers[:, None] - self.mics[None], axis=-1) / SPEED_OF_SOUND)
 
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What each microphone hears of an impulse from each talker: `rirs` (N, M, L); the walls that gave them; the decay."""
+    """Room impulse responses `rirs` (N, M, L), the walls they were simulated with, and their measured reverberation times."""
 
     rirs: np.ndarray
     absorption: float
@@ -52,7 +52,7 @@ class Responses:
 
 
 def check_room(room: Sequence[float]) -> tuple[float, float, float]:
-    """Three sides in metres, or UsageError."""
+    """The three sides in metres; UsageError if they cannot be simulated."""
     try:
         sides = tuple(float(side) for side in room)
     except (TypeError, ValueError):
@@ -60,51 +60,53 @@ def check_room(room: Sequence[float]) -> tuple[float, float, float]:
     if len(sides) != 3 or not all(math.isfinite(side) for side in sides):
         raise UsageError(f"room={room!r} is not a size", "expected length, width and height in metres", "6x5x3, or (6, 5, 3)")
     if min(sides) < 2 or max(sides) > 100:
-        raise UsageError(f"room={_size(sides)} cannot be simulated", "its sides must be from 2 to 100 m", "6x5x3, a living room")
+        raise UsageError(
+            f"room={_size(sides)} cannot be simulated", "its sides must be between 2 and 100 m", "6x5x3, a living room"
+        )
     return sides[0], sides[1], sides[2]
 
 
 def rt60_range(room: tuple[float, float, float]) -> tuple[float, float]:
-    """Shortest and longest reverberation time that a room of this size can be given: by Sabine's law, and by our memory."""
+    """Shortest and longest reverberation time for a room of this size, limited by Sabine's law and by memory."""
     faces = [(room[0], room[1]), (room[0], room[2]), (room[1], room[2])]
     surface = 2 * sum(a * b for a, b in faces)
     shortest = 24 * math.log(10) * math.prod(room) / (SPEED_OF_SOUND * surface)
-    reach = min(a * b / math.hypot(a, b) for a, b in faces)  # metres of sound path per order of reflection, at least
+    reach = min(a * b / math.hypot(a, b) for a, b in faces)  # least length of the sound path per order of reflection
     return shortest, MAX_ORDER * reach / SPEED_OF_SOUND
 
 
 def check_rt60(rt60: float, room: tuple[float, float, float]) -> float:
-    """`rt60` if the room can have it, or UsageError saying what it can have."""
+    """`rt60` if the room can have it; otherwise UsageError with the possible range."""
     low, high = rt60_range(room)
     low, high = math.ceil(low * 100) / 100, math.floor(high * 100) / 100
     if not (rt60 == 0 or low <= rt60 <= high):
         raise UsageError(
             f"rt60={rt60:g} s is out of range for a room of {_size(room)} m",
-            f"with walls that swallow everything it is {low:g} s; above {high:g} s the echoes no longer fit in memory",
-            f"{low:g} to {high:g}, 0 for no echo at all, or another room",
+            f"it is {low:g} s with fully absorbing walls; above {high:g} s the reflections no longer fit in memory",
+            f"{low:g} to {high:g}, 0 for no echo, or another room",
         )
     return rt60
 
 
 def lay_out(room: tuple[float, float, float], n_talkers: int, n_mics: int, spacing: float, rng: np.random.Generator) -> Layout:
-    """A ring of microphones near the middle of the room, talkers around it.
+    """A ring of microphones near the middle of the room, with talkers around it at random.
 
-    Neighbouring microphones are `spacing` metres apart, at 1.2 m height. Talkers stand 1 to 1.8 m from the middle of the
-    ring, at least 25 degrees apart, a little higher than the microphones.
+    Neighbouring microphones are `spacing` metres apart, at a height of 1.2 m. Talkers are 1 to 1.8 m from the centre of the
+    ring, at least 25 degrees apart, and slightly higher than the microphones.
 
     Raises
     ------
     UsageError
-        More talkers than fit around the array; a room too small for array and talkers.
+        There are too many talkers, or the room is too small.
     """
     if n_talkers > MAX_TALKERS:
-        raise UsageError(f"{n_talkers} talkers are too many", f"at most {MAX_TALKERS} stand around an array")
+        raise UsageError(f"{n_talkers} talkers are too many", f"at most {MAX_TALKERS} fit around the microphones")
     radius = 0.0 if n_mics == 1 else spacing / (2 * math.sin(math.pi / n_mics))
     sides = np.array(room)
     if 2 * (radius + WALL) > sides[:2].min():
         raise UsageError(
             f"{n_mics} microphones {spacing:g} m apart do not fit in a room of {_size(room)} m",
-            f"they stand on a ring of {2 * radius:.2f} m", "a smaller spacing, fewer microphones, or a larger room",
+            f"they form a ring of {2 * radius:.2f} m in diameter", "a smaller spacing, fewer microphones, or a larger room",
         )  # fmt: skip
     slack = np.minimum(0.5, sides[:2] / 2 - radius - WALL)
     for _ in range(500):
@@ -116,7 +118,7 @@ def lay_out(room: tuple[float, float, float], n_talkers: int, n_mics: int, spaci
             return Layout(room, mics, talkers)
     raise UsageError(
         f"a room of {_size(room)} m is too small for {n_talkers} talkers and {n_mics} microphones {spacing:g} m apart",
-        f"talkers stand at least {DISTANCES[0]:g} m from the middle of the array and {WALL:g} m from the walls",
+        f"talkers are at least {DISTANCES[0]:g} m from the centre of the array and {WALL:g} m from the walls",
         "a larger room, such as 6x5x3, fewer talkers, or a smaller spacing",
     )
 
@@ -126,20 +128,20 @@ def _on_circle(angles: np.ndarray) -> np.ndarray:
 
 
 def _around(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Random places around the origin, (n, 3): on some of the rays of a star, each ray turned by as much as the angle allows."""
+    """Random positions around the origin, (n, 3): on some of the rays of a star, each turned as far as the angle allows."""
     rays = max(8, n)
     turn = max(0.0, (2 * np.pi / rays - MIN_ANGLE) / 2)
     angles = rng.uniform(0, 2 * np.pi) + 2 * np.pi / rays * rng.permutation(rays)[:n] + rng.uniform(-turn, turn, n)
-    places: np.ndarray = rng.uniform(*DISTANCES, n)[:, None] * _on_circle(angles)
-    places[:, 2] = rng.uniform(0.2, 0.5, n)
-    return places
+    positions: np.ndarray = rng.uniform(*DISTANCES, n)[:, None] * _on_circle(angles)
+    positions[:, 2] = rng.uniform(0.2, 0.5, n)
+    return positions
 
 
 def respond(layout: Layout, rt60: float, rate: int) -> Responses:
-    """Impulse responses of a shoebox room whose walls are such that the sound decays by 60 dB in `rt60` seconds.
+    """Impulse responses of a shoebox room with a reverberation time of `rt60` seconds.
 
-    Sabine's law gives a first absorption; as it is wrong by a third in well-damped rooms, the absorption is corrected until
-    the measured decay, averaged over the talkers at microphone 1, is the one asked for. `rt60=0` is a room without walls.
+    Sabine's law gives an initial absorption. As it is off by a third in well-damped rooms, the absorption is corrected until
+    the measured decay, averaged over the talkers at microphone 1, is `rt60`. `rt60=0` is free space.
 
     Reference: Allen and Berkley (1979), Image method for efficiently simulating small-room acoustics.
     """
@@ -156,19 +158,21 @@ def respond(layout: Layout, rt60: float, rate: int) -> Responses:
         decay = float(np.mean([decay_time(rir[0], rate) for rir in probe]))
         if abs(decay / rt60 - 1) < 0.02:
             break
-        absorption = min(0.999, 1 - (1 - absorption) ** (decay / rt60))  # the decay's slope goes with log(1 - absorption)
+        absorption = min(
+            0.999, 1 - (1 - absorption) ** (decay / rt60)
+        )  # the slope of the decay is proportional to log(1 - absorption)
     rirs = _build(layout, images, absorption, rate, length, layout.mics)
     return Responses(rirs, float(absorption), order, tuple(decay_time(rir[0], rate) for rir in rirs))
 
 
 def _images(layout: Layout, talker: np.ndarray, order: int, rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mirror images of a talker in the walls: places (3, n_images) and numbers of reflections (n_images,).
+    """The image sources of a talker: positions (3, n_images) and numbers of reflections (n_images,).
 
-    Those too far away to be heard by any microphone within `length` samples are left out.
+    Those whose sound cannot reach a microphone within `length` samples are left out.
     """
     import pyroomacoustics as pra
 
-    # one microphone will do: in a shoebox every microphone sees every image
+    # one microphone is enough: in a shoebox room every image is visible from everywhere
     shoebox: Any = pra.ShoeBox(np.array(layout.room), fs=rate, max_order=order)
     shoebox.add_source(talker)
     shoebox.add_microphone_array(pra.MicrophoneArray(layout.mics[:1].T, rate))
@@ -182,38 +186,38 @@ def _images(layout: Layout, talker: np.ndarray, order: int, rate: int, length: i
 def _build(
     layout: Layout, images: list[tuple[np.ndarray, np.ndarray]], absorption: float, rate: int, length: int, mics: np.ndarray
 ) -> np.ndarray:
-    """Add up the images of every talker at every microphone: (N, M, length)."""
+    """The sum over the image sources of every talker at every microphone: (N, M, length)."""
     from pyroomacoustics import libroom
     from scipy.signal import butter, sosfiltfilt
 
-    early = _TAPS // 2  # the fractional-delay filters start that many samples before the sound arrives
-    # images all push the same way, which real echoes do not: take out the slow swell, as Allen and Berkley do
+    early = _TAPS // 2  # the fractional-delay filters start this many samples before the sound arrives
+    # all images have the same sign, unlike real echoes: remove the resulting drift, as Allen and Berkley do
     highpass = butter(2, 10.0, "highpass", fs=rate, output="sos")
     rirs = np.zeros((len(images), len(mics), length))
-    for n, (places, reflections) in enumerate(images):
+    for n, (positions, reflections) in enumerate(images):
         reflected = np.sqrt(1 - absorption) ** reflections
         for m, mic in enumerate(mics):
-            distance = np.linalg.norm(places - mic[:, None], axis=0)
-            heard = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - 1)
-            arrival = (distance[heard] / SPEED_OF_SOUND + early / rate).astype(np.float32)
+            distance = np.linalg.norm(positions - mic[:, None], axis=0)
+            audible = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - 1)
+            arrival = (distance[audible] / SPEED_OF_SOUND + early / rate).astype(np.float32)
             rir = np.zeros(length + _TAPS, np.float32)
-            loudness = (reflected[heard] / distance[heard]).astype(np.float32)
+            loudness = (reflected[audible] / distance[audible]).astype(np.float32)
             libroom.rir_builder(rir, arrival, loudness, rate, _TAPS, _TABLE, 1)
-            full = sosfiltfilt(highpass, rir) if len(heard) > 1 else rir
+            full = sosfiltfilt(highpass, rir) if len(audible) > 1 else rir
             rirs[n, m] = full[early : early + length]
     return rirs
 
 
 def decay_time(rir: np.ndarray, rate: int) -> float:
-    """Reverberation time in seconds, from the slope between -5 and -25 dB of the energy left after the direct sound (T20).
+    """Reverberation time in seconds, from the energy decay between -5 and -25 dB after the direct sound (T20).
 
     Reference: Schroeder (1965), New method of measuring reverberation time.
     """
     after = int(np.argmax(np.abs(rir))) + int(0.0025 * rate)
-    left = np.cumsum(rir[:after:-1] ** 2)[::-1]
-    if left.size < 2 or left[0] <= 0:
+    decay = np.cumsum(rir[:after:-1] ** 2)[::-1]
+    if decay.size < 2 or decay[0] <= 0:
         return 0.0
-    level = 10 * np.log10(np.maximum(left / left[0], 1e-12))
+    level = 10 * np.log10(np.maximum(decay / decay[0], 1e-12))
     start, stop = int(np.argmax(level < -5)), int(np.argmax(level < -25))
     if stop - start < 2:
         return 0.0

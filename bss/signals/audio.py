@@ -1,4 +1,4 @@
-"""Recordings in and out: files of one or more channels become one array, with one rate and one length."""
+"""Reading and writing recordings: files of one or more channels as one array, with one rate and one length."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 @dataclass(frozen=True)
 class Channel:
-    """Where a microphone signal came from: channel `index`, from 0, of the `of` channels in `file`."""
+    """The origin of a microphone signal: channel `index`, from 0, of the `of` channels in `file`."""
 
     file: str
     index: int
@@ -32,14 +32,14 @@ class Channel:
 
     @property
     def name(self) -> str:
-        """For people, who count from 1: ``"b.wav[2]"``, or ``"b.wav"`` for a file of one channel."""
+        """Display name, counting from 1: ``"b.wav[2]"``, or ``"b.wav"`` for a file of one channel."""
         name = label(Path(self.file))
         return f"{name}[{self.index + 1}]" if self.of > 1 else name
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What several microphones heard. `format` and `subtype` are those of the first file, `repairs` what was adjusted."""
+    """The signals of several microphones. `format` and `subtype` are those of the first file; `repairs` lists adjustments."""
 
     x: np.ndarray  # (M, n) float32
     rate: int
@@ -50,7 +50,7 @@ class Recording:
 
 
 def probe(files: Files) -> list[FileInfo]:
-    """What the headers of audio files say, without reading the audio.
+    """The properties of audio files from their headers, without reading the audio.
 
     Parameters
     ----------
@@ -60,28 +60,28 @@ def probe(files: Files) -> list[FileInfo]:
     Returns
     -------
     list of FileInfo
-        With path, rate, channels, frames, seconds, format and subtype.
+        Each with path, rate, channels, frames, seconds, format and subtype.
 
     Raises
     ------
     InputError
-        A file that is missing, not audio, truncated or without samples.
+        A file is missing, not audio, truncated or empty.
     """
     return [describe(path) for path in expand(files)]
 
 
 def load(files: Files, *, start: float = 0.0, end: float | None = None) -> Recording:
-    """Read one recording from one file with all channels, from one file per microphone, or from a mixture of both.
+    """Read one recording from one multichannel file, from one file per microphone, or from a combination of both.
 
-    Other rates are converted to that of the first file, shorter files are padded with zeros at the end; `repairs` says
-    so. Samples that are not finite are kept.
+    Files are resampled to the rate of the first one, and shorter files are padded with zeros at the end; `repairs` reports
+    both. NaN and infinite samples are kept.
 
     Parameters
     ----------
     files : path or sequence of paths
         Files, folders, globs, or ``"-"`` for stdin.
     start, end : float
-        The part to read, in seconds; `end=None` for all.
+        The part to read, in seconds; `end=None` reads to the end.
 
     Returns
     -------
@@ -90,9 +90,9 @@ def load(files: Files, *, start: float = 0.0, end: float | None = None) -> Recor
     Raises
     ------
     InputError
-        A file that is missing, not audio, truncated, without samples, or that ends before `start`.
+        A file is missing, not audio, truncated, empty, or ends before `start`.
     UsageError
-        `start` and `end` that leave nothing to read.
+        `start` and `end` leave nothing to read.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def load(files: Files, *, start: float = 0.0, end: float | None = None) -> Recor
     'padded with 4000 samples (0.250 s) at its end'
     """
     if not (0 <= start < math.inf and (end is None or start < end < math.inf)):
-        raise UsageError(f"start={start} and end={end} leave nothing to read", hint="seconds, with 0 <= start < end")
+        raise UsageError(f"start={start} and end={end} leave nothing to read", hint="times in seconds, with 0 <= start < end")
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(opened(path)) for path in expand(files)]
         first = readers[0].info
@@ -119,23 +119,23 @@ def load(files: Files, *, start: float = 0.0, end: float | None = None) -> Recor
             part.fill(x[row : row + part.info.channels, : part.length])
             row += part.info.channels
     channels = [Channel(str(p.info.path), k, p.info.channels) for p in parts for k in range(p.info.channels)]
-    repairs = [sentence for part in parts for sentence in part.repairs(first, n)]
+    repairs = [repair for part in parts for repair in part.repairs(first, n)]
     longest = max(part.info.seconds for part in parts)
     if end is not None and end > longest:
-        repairs.append(f"the end of the part, {end:g} s, lies after the end of the recording, {longest:.3f} s")
+        repairs.append(f"the requested end, {end:g} s, is after the end of the recording, {longest:.3f} s")
     return Recording(x, first.rate, tuple(channels), first.format, first.subtype, tuple(repairs))
 
 
 def read(files: Files) -> tuple[np.ndarray, int]:
     """Read a recording as an array.
 
-    Rates and lengths that differ are adjusted, and the adjustments logged as warnings; `bss.signals.audio.load` returns
-    them, with the names of the channels.
+    Files of different rates or lengths are adjusted, and a warning is logged for each adjustment; `bss.signals.audio.load`
+    returns these warnings together with the names of the channels.
 
     Parameters
     ----------
     files : path or sequence of paths
-        One file with all channels, one file per microphone, or a mixture; folders and globs.
+        One multichannel file, one file per microphone, or a combination; folders and globs.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def read(files: Files) -> tuple[np.ndarray, int]:
     Raises
     ------
     InputError
-        A file that is missing, not audio, truncated or without samples.
+        A file is missing, not audio, truncated or empty.
 
     Examples
     --------
@@ -159,33 +159,33 @@ def read(files: Files) -> tuple[np.ndarray, int]:
     ((2, 16000), 16000)
     """
     recording = load(files)
-    for sentence in recording.repairs:
-        logging.getLogger("bss").warning(sentence)
+    for repair in recording.repairs:
+        logging.getLogger("bss").warning(repair)
     return recording.x, recording.rate
 
 
 def write(path: str | os.PathLike[str], x: np.ndarray, rate: int, *, subtype: str | None = None, overwrite: bool = False) -> None:
-    """Write audio to a file, which appears whole or not at all.
+    """Write audio to a file, completely or not at all.
 
     Parameters
     ----------
     path : path
-        The suffix says the format: wav, flac, ogg, opus, mp3, w64, rf64, aiff, au, caf. Folders are made.
+        The suffix determines the format: wav, flac, ogg, opus, mp3, w64, rf64, aiff, au, caf. Missing folders are created.
     x : (M, n) or (n,) float
         Full scale is 1.
     rate : int
         Hz.
     subtype : str, optional
-        Such as ``"PCM_16"``. Without it samples are kept as well as the format can: FLOAT in WAV, PCM_24 in FLAC.
+        Such as ``"PCM_16"``. By default the most precise of the format: FLOAT in WAV, PCM_24 in FLAC.
     overwrite : bool
-        Whether a file there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     InputError
         The file exists; `x` is not finite, or exceeds full scale in a subtype that would clip it; the disk is full.
     UsageError
-        A suffix or subtype that cannot be written.
+        The suffix or subtype is not supported.
 
     Examples
     --------
@@ -203,21 +203,21 @@ def write(path: str | os.PathLike[str], x: np.ndarray, rate: int, *, subtype: st
 
 
 class _Part:
-    """What one file gives to the recording: `length` samples at the recording's rate."""
+    """The part of one file that goes into the recording: `length` samples at the recording's rate."""
 
     def __init__(self, reader: Reader, rate: int, start: float, end: float | None) -> None:
         self.reader, self.info, self.rate = reader, reader.info, rate
         info = reader.info
-        # samples are counted by the clock of the first file, for all files
+        # positions in all files are counted in samples at the rate of the first
         whole = resampled_length(info.frames, info.rate, rate)
         self.start = round(start * rate)
         self.end = whole if end is None else min(round(end * rate), whole)
         if self.start >= whole:
-            why = f"it lasts {info.seconds:.3f} s"
-            raise InputError(f"{label(info.path)} ends before the start at {start:g} s", why, "an earlier --start")
+            why = f"it is {info.seconds:.3f} s long"
+            raise InputError(f"{label(info.path)} ends before the requested start, {start:g} s", why, "an earlier --start")
         self.length = self.end - self.start
         if self.length < 1:
-            raise UsageError(f"start={start} and end={end} leave not one sample at {rate} Hz")
+            raise UsageError(f"start={start} and end={end} leave no sample at {rate} Hz")
 
     def fill(self, out: np.ndarray) -> None:
         """Read into `out` (channels, length)."""
@@ -225,10 +225,10 @@ class _Part:
         if old == new:
             self.reader.fill(out, self.start)
             return
-        # Read a little more on both sides, as the converter rings at edges, and from where a sample of the file and one
-        # of the recording are at the same instant: a part is what it is in the whole.
-        margin, together = new // 10, new // math.gcd(old, new)
-        first = max(self.start - margin, 0) // together * together
+        # Read some more on both sides, as the resampler rings at edges, and start where a sample of the file coincides with
+        # one of the recording: so that a part has the same samples as when the whole file is read.
+        margin, period = new // 10, new // math.gcd(old, new)
+        first = max(self.start - margin, 0) // period * period
         last = min(resampled_length(self.end + margin, new, old), self.info.frames)
         native = np.empty((self.info.channels, last - first * old // new), np.float32)
         self.reader.fill(native, first * old // new)
@@ -236,12 +236,12 @@ class _Part:
 
     def repairs(self, first: FileInfo, n: int) -> list[str]:
         name = label(self.info.path)
-        said = [self.info.note] if self.info.note else []
+        repairs = [self.info.note] if self.info.note else []
         if self.info.rate != self.rate:
-            said.append(f"{name}: resampled from {self.info.rate} Hz to the {self.rate} Hz of {label(first.path)}")
+            repairs.append(f"{name}: resampled from {self.info.rate} Hz to the {self.rate} Hz of {label(first.path)}")
         missing = n - self.length
         if missing:
             pad = f"{name}: padded with {missing} samples ({missing / self.rate:.3f} s) at its end"
-            short = f", as it is less than half as long as the recording ({n / self.rate:.3f} s); does it belong to it?"
-            said.append(pad + (short if self.length < n / 2 else ""))
-        return said
+            short = f"; it is less than half as long as the recording ({n / self.rate:.3f} s): does it belong to it?"
+            repairs.append(pad + (short if self.length < n / 2 else ""))
+        return repairs

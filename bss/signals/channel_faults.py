@@ -1,6 +1,6 @@
-"""Measurements of faulty channels: level, DC, what is not a number, flat tops, copies. Block by block, in float64.
+"""Measurements that reveal faulty channels: level, DC, NaN, clipping, copies. Block by block, in float64.
 
-Nothing is judged here. What a number means for a separation, and what people are told, is `bss.pipeline.preflight`.
+Only measurements: what they mean for a separation, and the messages to the user, are in `bss.pipeline`.
 """
 
 from __future__ import annotations
@@ -11,32 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bss.signals import gcc_phat
+
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Samples = npt.NDArray[np.floating]
 
 BLOCK = 1 << 16
 GRIDS = (2.0**-7, 2.0**-15)  # 8 and 16 bit samples; the steps of finer ones are below any microphone's own noise
-FLAT = 5e-4  # of half the range: samples this close to the extreme are at it
-SHOULDER = 0.02  # of half the range: the zone just below the extreme
-SHOULDER_STEPS = 8  # the zone holds at least this many quantisation steps
-PILED_UP = 0.5  # samples in flat runs per sample in the zone below; a smooth wave has 0.2 at most, a clipped one 1 and up
-LEAST_FLAT = 6  # samples; a single rounded peak is no clipping
-SHORTEST = 64  # samples; fewer can match at some lag by chance
-ALIKE = 0.5  # correlation of differences; a copy has nearly 1, less what its rounding and the ends of the block take
+FLAT = 5e-4  # of half the range: samples this close to an extreme count as being at it
+SHOULDER = 0.02  # of half the range: the zone just below an extreme
+SHOULDER_STEPS = 8  # the zone spans at least this many quantisation steps
+PILED_UP = 0.5  # samples in flat runs per sample in the zone below; at most 0.2 in a smooth wave, 1 and more in a clipped one
+LEAST_FLAT = 6  # samples; a single rounded peak is not clipping
+SHORTEST = 64  # samples; fewer may match at some lag by chance
+ALIKE = 0.5  # correlation of first differences; nearly 1 for a copy, apart from rounding and the ends of the block
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What one pass over a recording finds. Statistics are of the finite samples; `covariance` is about the mean.
+    """Statistics of the finite samples of a recording, from one pass over it; `covariance` is about the mean.
 
-    `step` is the quantisation step of a channel whose samples all lie on the grid of 8 or 16 bits, otherwise 0.
+    `step` is the quantisation step of a channel whose samples all lie on a grid of 8 or 16 bits, else 0.
     `loudest` is the first sample of the block with the most power.
     """
 
     n_nan: Counts  # (M,)
     n_inf: Counts  # (M,)
-    first_bad: Counts  # (M,), -1 where all is finite
+    first_bad: Counts  # (M,), -1 where all samples are finite
     low: Array  # (M,)
     high: Array  # (M,)
     mean: Array  # (M,)
@@ -51,24 +53,24 @@ class Moments:
 
     @property
     def rms(self) -> Array:
-        """RMS without the mean, (M,); exactly 0 for a channel that never changes."""
+        """RMS about the mean, (M,); exactly 0 for a constant channel."""
         return np.where(self.low == self.high, 0.0, np.sqrt(np.diagonal(self.covariance)))
 
 
 def measure(x: Samples) -> Moments:
-    """One pass over the recording, with memory for a block of it.
+    """The moments of a recording, in one pass that keeps only a block of it in memory.
 
     Parameters
     ----------
     x : (M, n) float
-        Recording; may hold NaN and inf.
+        Recording; may contain NaN and inf.
 
     Examples
     --------
     >>> import numpy as np
     >>> x = np.array([[0.5, 0.0, 0.5, 0.0], [0.25, 0.25, np.nan, 0.25]], dtype=np.float32)
-    >>> found = measure(x)
-    >>> found.mean.tolist(), found.rms.tolist(), found.first_bad.tolist()
+    >>> moments = measure(x)
+    >>> moments.mean.tolist(), moments.rms.tolist(), moments.first_bad.tolist()
     ([0.25, 0.25], [0.25, 0.0], [-1, 2])
     """
     n_channels, n = x.shape
@@ -79,7 +81,7 @@ def measure(x: Samples) -> Moments:
 
 
 class _Tally:
-    """The running sums of `measure`."""
+    """Running sums of `measure`."""
 
     def __init__(self, n_channels: int) -> None:
         m = n_channels
@@ -89,7 +91,7 @@ class _Tally:
         self.on_grid = np.ones((len(GRIDS), m), dtype=bool)
         self.shift: Array | None = None
         self.total, self.products = np.zeros(m), np.zeros((m, m))
-        self.loudest, self.most = 0, -1.0
+        self.loudest, self.largest_power = 0, -1.0
 
     def add(self, block: npt.NDArray[np.float32], start: int) -> None:
         finite = np.isfinite(block)
@@ -118,7 +120,7 @@ class _Tally:
     def _sum(self, block: npt.NDArray[np.float32], finite: npt.NDArray[np.bool_], start: int) -> None:
         wide = block.astype(np.float64)
         wide[~finite] = 0.0
-        if self.shift is None:  # about the mean, so that a large DC does not eat the digits of the variance
+        if self.shift is None:  # about the mean, so that a large DC offset does not cost the variance its precision
             self.shift = wide.mean(axis=1)
         wide -= self.shift[:, None]
         wide[~finite] = 0.0
@@ -126,8 +128,8 @@ class _Tally:
         self.total += wide.sum(axis=1)
         self.products += gram
         power = float(np.trace(gram))
-        if power > self.most:
-            self.loudest, self.most = start, power
+        if power > self.largest_power:
+            self.loudest, self.largest_power = start, power
 
     def moments(self, n: int) -> Moments:
         n_finite = n - self.n_nan - self.n_inf
@@ -141,18 +143,18 @@ class _Tally:
         return Moments(self.n_nan, self.n_inf, self.first_bad, low, high, mean, covariance, step, self.loudest)
 
 
-def flat_tops(x: Samples, channel: int, found: Moments) -> tuple[float, float]:
-    """Share of a channel's samples, 0 to 1, in flat tops, runs of three or more at an extreme; and their magnitude.
+def flat_tops(x: Samples, channel: int, moments: Moments) -> tuple[float, float]:
+    """Share of a channel's samples, 0 to 1, in flat tops (runs of three or more at an extreme), and their magnitude.
 
-    Each side counts only when its extreme is piled up: many more samples than the zone just below it explains. That
-    tells clipping, at full scale or below it, from the rounded crests of a slow or coarsely quantised wave.
+    Each side counts only if samples pile up at its extreme, many more than the zone just below it would explain. That
+    distinguishes clipping, at full scale or below it, from the rounded crests of a slow or coarsely quantised wave.
     """
-    low, high = found.low[channel], found.high[channel]
+    low, high = moments.low[channel], moments.high[channel]
     half = (high - low) / 2.0
-    zone = max(SHOULDER * half, SHOULDER_STEPS * found.step[channel])
+    zone = max(SHOULDER * half, SHOULDER_STEPS * moments.step[channel])
     share, level = 0.0, 0.0
     for sign, extreme in ((1.0, high), (-1.0, -low)):
-        if extreme <= 0.0:  # a pause of zeros, beside a channel that never crosses it, is not a flat top
+        if extreme <= 0.0:  # a pause of zeros in a channel that stays on one side of zero is not a flat top
             continue
         flat, below = _count_flat(x[channel : channel + 1], sign, extreme - FLAT * half, extreme - zone)
         if flat >= LEAST_FLAT and flat >= PILED_UP * below:
@@ -162,10 +164,10 @@ def flat_tops(x: Samples, channel: int, found: Moments) -> tuple[float, float]:
 
 
 def _count_flat(x: Samples, sign: float, top: float, shoulder: float) -> tuple[int, int]:
-    """How much of `sign * x`, (1, n), is in runs of three or more from `top` up; and between `shoulder` and `top`."""
+    """Number of samples of `sign * x`, (1, n), in runs of three or more at or above `top`; and between `shoulder` and `top`."""
     n, flat, below = x.shape[1], 0, 0
     for start, stop in _spans(n):
-        first = max(start - 2, 0)  # two samples more on each side, so that no run is cut
+        first = max(start - 2, 0)  # two more samples on each side, so that no run is split
         level = sign * _block(x, first, min(stop + 2, n))[0]
         core = slice(start - first, stop - first)
         high = level >= shoulder
@@ -184,24 +186,24 @@ def _count_flat(x: Samples, sign: float, top: float, shoulder: float) -> tuple[i
 
 @dataclass(frozen=True)
 class Match:
-    """How well channel j is `gain` times channel i, `lag` samples later; `residual` is the share of j's power left."""
+    """Channel j as `gain` times channel i, `lag` samples later; `residual` is the share of j's power that this leaves."""
 
     gain: float
     residual: float
     lag: int = 0
 
 
-def match(found: Moments, i: int, j: int) -> Match:
+def match(moments: Moments, i: int, j: int) -> Match:
     """The best scaling of channel i to channel j, from the moments."""
-    return _fit(found.covariance[i, i], found.covariance[j, j], found.covariance[i, j], 0)
+    return _fit(moments.covariance[i, i], moments.covariance[j, j], moments.covariance[i, j], 0)
 
 
-def match_delayed(x: Samples, i: int, j: int, lag: int, found: Moments) -> Match:
+def match_delayed(x: Samples, i: int, j: int, lag: int, moments: Moments) -> Match:
     """The best scaling of channel i, `lag` samples later (earlier if negative), to channel j, over all samples."""
     total, n = np.zeros(5), x.shape[1] - abs(lag)
     for start, stop in _spans(n):
-        a = _block(x[i : i + 1], start + max(-lag, 0), stop + max(-lag, 0))[0].astype(np.float64) - found.mean[i]
-        b = _block(x[j : j + 1], start + max(lag, 0), stop + max(lag, 0))[0].astype(np.float64) - found.mean[j]
+        a = _block(x[i : i + 1], start + max(-lag, 0), stop + max(-lag, 0))[0].astype(np.float64) - moments.mean[i]
+        b = _block(x[j : j + 1], start + max(lag, 0), stop + max(lag, 0))[0].astype(np.float64) - moments.mean[j]
         total += a.sum(), b.sum(), a @ a, b @ b, a @ b
     sum_a, sum_b, aa, bb, ab = total / n
     return _fit(aa - sum_a**2, bb - sum_b**2, ab - sum_a * sum_b, lag)
@@ -213,34 +215,33 @@ def _fit(power_i: float, power_j: float, cross: float, lag: int) -> Match:
     return Match(float(cross / power_i), float(max(1.0 - cross / power_i * (cross / power_j), 0.0)), lag)
 
 
-def likely_delays(x: Samples, channels: tuple[int, ...], max_lag: int, found: Moments) -> dict[tuple[int, int], Match]:
-    """The match of each pair i < j of `channels` at the lag, not 0, that suits it best; of pairs that are alike there.
+def likely_delays(x: Samples, channels: tuple[int, ...], max_lag: int, moments: Moments) -> dict[tuple[int, int], Match]:
+    """The best match at a lag other than 0 of each pair i < j of `channels`, for the pairs that correlate there.
 
-    Only the loudest block is looked at, and lags of up to `max_lag` samples either way.
-
-    The cross-correlation is of first differences: it peaks sharply at the true lag of a copy even where the low
-    frequencies, as in any voice, are the loudest.
+    Searches lags of up to `max_lag` samples either way, in the loudest block only. The cross-correlation is of first
+    differences: it peaks sharply at the lag of a copy even if low frequencies dominate, as in any voice.
     """
-    block = _block(x, found.loudest, min(found.loudest + BLOCK, x.shape[1]))
+    block = _block(x, moments.loudest, min(moments.loudest + BLOCK, x.shape[1]))
     size = block.shape[1]
     max_lag = min(max_lag, size // 4)
     if size < SHORTEST or max_lag < 1:
         return {}
     n_fft = 1 << (2 * size - 1).bit_length()
-    changes = {k: np.diff(block[k].astype(np.float64)) for k in channels}
-    spectra = {k: np.fft.rfft(changes[k], n_fft) for k in channels}
-    scale = {k: float(np.linalg.norm(changes[k])) for k in channels}
-    lags = np.concatenate([np.arange(-max_lag, 0), np.arange(1, max_lag + 1)])
+    differences = {k: np.diff(block[k].astype(np.float64)) for k in channels}
+    spectra = {k: np.fft.rfft(differences[k], n_fft) for k in channels}
+    scale = {k: float(np.linalg.norm(differences[k])) for k in channels}
     best = {}
     for at, j in enumerate(channels):
         for i in channels[:at]:
-            correlation = np.fft.irfft(np.conj(spectra[i]) * spectra[j], n_fft)
-            peak = int(lags[np.argmax(np.abs(correlation[lags]))])
-            if abs(correlation[peak]) <= ALIKE * scale[i] * scale[j]:
+            correlation = gcc_phat.correlate(np.conj(spectra[i]) * spectra[j], max_lag)
+            correlation[max_lag] = 0  # lag 0: `match` covers it
+            lag, height = gcc_phat.peaks(correlation)
+            if height <= ALIKE * scale[i] * scale[j]:
                 continue
-            # what the window cuts off at its ends can move the peak by a sample or two
+            peak = int(lag)
+            # the ends of the block can shift the peak by a sample or two
             near = [lag for lag in range(peak - 2, peak + 3) if 0 < abs(lag) <= max_lag]
-            best[i, j] = min((match_delayed(block, i, j, lag, found) for lag in near), key=lambda fit: fit.residual)
+            best[i, j] = min((match_delayed(block, i, j, lag, moments) for lag in near), key=lambda fit: fit.residual)
     return best
 
 
@@ -251,6 +252,6 @@ def _spans(n: int) -> Iterator[tuple[int, int]]:
 
 
 def _block(x: Samples, start: int, stop: int) -> npt.NDArray[np.float32]:
-    """Samples [start, stop) as float32, as everything after this sees them; what does not fit becomes infinite."""
+    """Samples [start, stop) as float32, the precision of everything that follows; what exceeds its range becomes infinite."""
     with np.errstate(over="ignore"):
         return np.asarray(x[:, start:stop], dtype=np.float32)

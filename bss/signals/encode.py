@@ -1,4 +1,4 @@
-"""Samples to files: formats by name, rounding to PCM, bytes that depend on the samples alone."""
+"""Encoding samples to files: formats by file name, rounding to PCM, output bytes that depend only on the samples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from bss.checks import check_recording
 from bss.errors import InputError, UsageError, check_int
 from bss.signals.headers import clear_peak_time
-from bss.signals.libsndfile import complaint, sound_file
+from bss.signals.libsndfile import error_text, sound_file
 
 BLOCK = 1 << 16  # frames written at a time
 FLOATS = ("FLOAT", "DOUBLE")
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-WAV_LIMIT = 0xFFFFFFFF - (1 << 16)  # bytes of audio; RIFF sizes are 32 bits wide, and the header needs some
-# suffix -> format and the subtype that keeps most of float samples
+WAV_LIMIT = 0xFFFFFFFF - (1 << 16)  # bytes of audio; RIFF sizes have 32 bits and include the header
+# suffix -> format, and its most precise subtype for float samples
 FORMATS = {
     ".wav": ("WAV", "FLOAT"),
     ".wave": ("WAV", "FLOAT"),
@@ -35,54 +35,54 @@ FORMATS = {
 
 
 def format_of(name: str, kind: str | None = None, subtype: str | None = None) -> tuple[str, str]:
-    """Format and subtype for a file name; what is given is taken, what is None follows from the suffix.
+    """Format and subtype for a file name; what is None follows from the suffix.
 
     Raises
     ------
     UsageError
-        A suffix that is not written, or a subtype that the format does not have.
+        The suffix is not supported, or the format does not have the subtype.
     """
     import soundfile
 
     suffix = Path(name).suffix.lower()
     if kind is None:
         if suffix not in FORMATS:
-            raise UsageError(f"cannot write {name}", f"no format goes by the suffix {suffix!r}", "one of " + ", ".join(FORMATS))
+            raise UsageError(f"cannot write {name}", f"the suffix {suffix!r} is not supported", "one of " + ", ".join(FORMATS))
         kind, usual = FORMATS[suffix]
     else:
         kind = kind.upper()
-        usual = next((kept for known, kept in FORMATS.values() if known == kind), "PCM_16")
+        usual = next((best for known, best in FORMATS.values() if known == kind), "PCM_16")
     chosen = (subtype or usual).upper()
     if not soundfile.check_format(kind, chosen):
-        have = ", ".join(soundfile.available_subtypes(kind)) if kind in soundfile.available_formats() else ""
-        raise UsageError(f"cannot write {kind} with subtype {chosen}", hint=f"one of {have}" if have else "WAV or FLAC")
+        supported = ", ".join(soundfile.available_subtypes(kind)) if kind in soundfile.available_formats() else ""
+        raise UsageError(f"cannot write {kind} with subtype {chosen}", hint=f"one of {supported}" if supported else "WAV or FLAC")
     return kind, chosen
 
 
 def encoded_bytes(n_values: int, subtype: str) -> int:
-    """Bytes that so many samples, of all channels together, take in a file; for lossy subtypes as much as in PCM_16."""
+    """File size in bytes of `n_values` samples, all channels together; for lossy subtypes that of PCM_16."""
     width = {"FLOAT": 4, "DOUBLE": 8}.get(subtype, BITS.get(subtype, 16) // 8)
     return n_values * width + 4096
 
 
 def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, name: str) -> None:
-    """Write `x` (M, n) or (n,) to `path`, through to the disk; WAV of more than 4 GiB becomes RF64.
+    """Write `x` (M, n) or (n,) to `path`, flushed to disk; WAV of more than 4 GiB becomes RF64.
 
-    `name` is what errors call the file.
+    `name` is the name of the file in error messages.
 
-    PCM is rounded to nearest, without dither. The same samples make the same bytes, except in Ogg, which numbers its
-    streams at random.
+    PCM is rounded to nearest, without dither. The same samples give the same bytes, except in Ogg, whose streams have
+    random serial numbers.
 
     Raises
     ------
     InputError
-        Samples that are not finite or beyond full scale, a shape or rate that the format does not take, a full disk.
+        Samples are not finite or exceed full scale, the format does not support the shape or rate, or the disk is full.
     """
     x = check_recording(np.atleast_2d(x))
     check_int("rate", rate, 1)
     loudest = peak(x)
     if subtype not in FLOATS and loudest > 1:
-        why = f"{subtype} holds at most 1, louder samples would be clipped"
+        why = f"{subtype} cannot represent samples above 1, so they would be clipped"
         raise InputError(f"{name} would peak at {loudest:.4g}", why, "scale it down, or write the subtype FLOAT")
     if kind == "WAV" and encoded_bytes(x.size, subtype) > WAV_LIMIT:
         kind = "RF64"
@@ -94,12 +94,12 @@ def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, nam
 
 
 def peak(x: np.ndarray) -> float:
-    """Largest magnitude; NaN if there is one in `x`."""
+    """Largest magnitude; NaN if `x` contains one."""
     return float(max(np.max(x), -np.min(x)))
 
 
 def to_pcm(x: np.ndarray, bits: int) -> np.ndarray:
-    """Samples within [-1, 1] as int32 whose upper `bits` are the nearest PCM value; only +1 itself is one step off.
+    """Samples within [-1, 1] as int32 whose upper `bits` are the nearest PCM value; only +1 is off, by one step.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def to_pcm(x: np.ndarray, bits: int) -> np.ndarray:
     [16384, -32768, 32767, 2]
     """
     top = 1 << (bits - 1)
-    # libsndfile would round down, and so add half a step of DC
+    # libsndfile would round down, which adds half a step of DC
     nearest = np.clip(np.rint(x * np.float64(top)), -top, top - 1).astype(np.int32)
     shifted: np.ndarray = nearest << (32 - bits)
     return shifted
@@ -120,18 +120,18 @@ def _write_blocks(path: Path, x: np.ndarray, rate: int, kind: str, subtype: str,
     try:
         file = sound_file(path, "w", rate, m, format=kind, subtype=subtype)
     except (soundfile.LibsndfileError, ValueError) as error:
-        why = f"{m} channels at {rate} Hz as {kind} {subtype}: {complaint(error)}"
+        why = f"{m} channels at {rate} Hz as {kind} {subtype}: {error_text(error)}"
         raise InputError(f"{name} cannot be written", why, "another format, such as .wav") from error
-    full = InputError(f"{name} cannot be written", "the file took less than it was given", "see whether the disk is full")
+    full = InputError(f"{name} cannot be written", "not all samples could be written", "check whether the disk is full")
     try:
         with file:
             for first in range(0, n, BLOCK):
-                block = x[:, first : first + BLOCK].T  # libsndfile takes (k, M)
+                block = x[:, first : first + BLOCK].T  # libsndfile expects (k, M)
                 file.write(np.ascontiguousarray(to_pcm(block, BITS[subtype]) if subtype in BITS else block))
-        with sound_file(path) as written:  # not every writer of libsndfile notices a full disk
+        with sound_file(path) as written:  # some writers of libsndfile do not notice a full disk
             if written.seekable():
                 written.seek(n - 1)
             if written.frames < n or not len(written.read(1)):
                 raise full
-    except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts that all was taken
+    except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts that everything was written
         raise full from error

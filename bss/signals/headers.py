@@ -1,7 +1,7 @@
-"""What the headers of audio files say about length, where libsndfile believes them too much or says nothing.
+"""The lengths stated in the headers of audio files, to detect files that libsndfile would cut short silently.
 
-libsndfile cuts a file short in silence when its header is wrong: a WAV that ends early, a stream whose sizes were never
-filled in, several Ogg streams behind each other, an MP3 whose length is a guess. These functions find such files.
+These are a WAV that ends early, a stream whose sizes were never filled in, several consecutive Ogg streams, and an MP3 whose
+length libsndfile can only estimate.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PLAIN = {
     (3, 8): "DOUBLE",
 }
 EXTENSIBLE = 0xFFFE
-NEVER_FILLED_IN = 1 << 62  # sizes from here on stand for "unknown" in 64-bit headers
+NEVER_FILLED_IN = 1 << 62  # sizes from here on mean "unknown" in 64-bit headers
 OVER_4_GIB = 0xFFFFFFFF + 8
 
 
 @dataclass(frozen=True)
 class WaveLayout:
-    """Where the samples of a WAV, RF64 or W64 file lie. `declared` is None where the header does not say how many bytes."""
+    """Where the samples of a WAV, RF64 or W64 file are. `declared`, in bytes, is None where the header does not state it."""
 
     offset: int
     declared: int | None
@@ -41,7 +41,7 @@ class WaveLayout:
 
     @property
     def truncated(self) -> bool:
-        """Whether the header promises more than the file holds."""
+        """Whether the header announces more than the file contains."""
         return self.declared is not None and self.declared // self.block > self.available // self.block
 
 
@@ -75,7 +75,7 @@ def _riff_size(file: BinaryIO, kind: bytes, order: str) -> int:
 
 
 def _chunks(file: BinaryIO, kind: bytes, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, first byte and length of each chunk of a RIFF-like or FORM file."""
+    """Name, offset and length of each chunk of a RIFF-like or FORM file."""
     if kind not in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM"):
         return
     wide = kind == b"riff"
@@ -85,7 +85,7 @@ def _chunks(file: BinaryIO, kind: bytes, order: str) -> Iterator[tuple[bytes, in
         head = file.read(24 if wide else 8)
         if len(head) < (24 if wide else 8):
             return
-        # the sizes of W64 chunks count their own header of 24 bytes, and chunks start at multiples of 8
+        # the sizes of W64 chunks include their header of 24 bytes, and chunks start at multiples of 8
         length = struct.unpack("<Q", head[16:])[0] - 24 if wide else struct.unpack(order + "I", head[4:])[0]
         at += len(head)
         yield head[:4], at, max(length, 0)
@@ -93,12 +93,12 @@ def _chunks(file: BinaryIO, kind: bytes, order: str) -> Iterator[tuple[bytes, in
 
 
 def _stands_for_unknown(length: int, kind: bytes, file_size: int) -> bool:
-    """Whether a data size is what programs write that cannot go back to the header: 0, or as much as fits."""
+    """Whether a data size is a placeholder, written by a program that could not seek back: 0, or the largest that fits."""
     if length == 0 or length >= NEVER_FILLED_IN:
         return True
     if kind == b"riff":
         return False
-    # ffmpeg writes 2^32-1; sox and arecord write about 2^31; a RIFF file of over 4 GiB wrote a size that wrapped around
+    # ffmpeg writes 2^32-1; sox and arecord write about 2^31; in a RIFF file of over 4 GiB the size has wrapped around
     return length >= 0xFFFFFF00 or abs(length - 0x7FFFFFFF) <= 0x2000 or (kind != b"RF64" and file_size > OVER_4_GIB)
 
 
@@ -112,7 +112,7 @@ def _layout(fmt: bytes, order: str, offset: int, declared: int | None, available
 
 
 def clear_peak_time(path: Path) -> None:
-    """Zero the time of writing in the PEAK chunk of a floating point WAV or AIFF file: same samples, same bytes."""
+    """Zero the time stamp in the PEAK chunk of a float WAV or AIFF file, so that the same samples give the same bytes."""
     with path.open("r+b") as file:
         kind = file.read(4)
         for name, start, _ in _chunks(file, kind, ">" if kind in (b"RIFX", b"FORM") else "<"):
@@ -125,7 +125,7 @@ def clear_peak_time(path: Path) -> None:
 
 
 def ogg_fault(path: Path) -> str:
-    """``""``, or ``"truncated"``, or ``"chained"`` when an Ogg file holds several streams behind each other."""
+    """``"truncated"``; ``"chained"`` for an Ogg file of several consecutive streams; ``""`` for an intact one."""
     with path.open("rb") as file:
         first = file.read(27)
         file.seek(max(path.stat().st_size - 65536 - 512, 0))  # a page is at most 65307 bytes
@@ -136,11 +136,11 @@ def ogg_fault(path: Path) -> str:
     head = tail[page : page + 27]
     lengths = tail[page + 27 : page + 27 + head[26]]
     if len(lengths) < head[26] or len(tail) < page + 27 + head[26] + sum(lengths) or not head[5] & 4:
-        return "truncated"  # the last page is cut, or it is not marked as the end of the stream
+        return "truncated"  # the last page is incomplete, or not marked as the end of the stream
     return "chained" if head[14:18] != first[14:18] else ""
 
 
-_KBIT = {  # layer III, by whether the version is MPEG-1
+_KBIT = {  # bit rates of layer III, by whether the version is MPEG-1
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
@@ -148,25 +148,25 @@ _HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 800
 
 
 def mp3_length(path: Path) -> tuple[int, bool]:
-    """Samples per channel in an MPEG layer III file, counted frame by frame, and whether a header says how many."""
+    """Samples per channel in an MPEG layer III file, counted frame by frame, and whether a header states their number."""
     data = path.read_bytes()
-    at, samples, says, in_step = 0, 0, False, False
+    at, samples, declared, in_sync = 0, 0, False, False
     if data[:3] == b"ID3" and len(data) > 10:
         at = 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
     while 0 <= at <= len(data) - 4:
         length, inside = _mp3_frame(data[at : at + 4])
-        # what looks like a frame in a tag or picture is not followed by another
-        if not length or not (in_step or data[at + length : at + length + 1] in (b"\xff", b"")):
-            at, in_step = data.find(b"\xff", at + 1), False
+        # what resembles a frame in a tag or picture is not followed by another frame
+        if not length or not (in_sync or data[at + length : at + length + 1] in (b"\xff", b"")):
+            at, in_sync = data.find(b"\xff", at + 1), False
             continue
         if samples == 0:
-            says = any(mark in data[at : at + 200] for mark in (b"Xing", b"Info", b"VBRI"))
-        at, samples, in_step = at + length, samples + inside, True
-    return samples, says
+            declared = any(mark in data[at : at + 200] for mark in (b"Xing", b"Info", b"VBRI"))
+        at, samples, in_sync = at + length, samples + inside, True
+    return samples, declared
 
 
 def _mp3_frame(head: bytes) -> tuple[int, int]:
-    """Bytes and samples of the layer III frame with this header; zeros if it is none."""
+    """Bytes and samples of the layer III frame with this header; zeros if it is not one."""
     version, bit_rate, hz = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
     if head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or version == 1 or not 0 < bit_rate < 15 or hz == 3:
         return 0, 0

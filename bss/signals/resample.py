@@ -46,13 +46,14 @@ def resample(x: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     check_int("new_rate", new_rate, 1)
     if rate == new_rate:
         return np.array(x)
-    import librosa
+    import soxr
 
     bad = ~np.isfinite(x)
     clean = np.where(bad, np.float32(0), x) if bad.any() else x
-    converted = librosa.resample(clean, orig_sr=rate, target_sr=new_rate, res_type="soxr_hq", axis=-1)
-    n = resampled_length(x.shape[-1], rate, new_rate)
-    y: np.ndarray = librosa.util.fix_length(converted, size=n).astype(np.float32, copy=False)
+    y = np.zeros((len(x), resampled_length(x.shape[1], rate, new_rate)), np.float32)
+    for channel, samples in zip(y, clean, strict=True):
+        converted = soxr.resample(samples, rate, new_rate, quality="HQ")[: y.shape[1]]  # may end a sample early or late
+        channel[: len(converted)] = converted
     for channel, at in zip(*np.nonzero(bad), strict=True):
         y[channel, at * new_rate // rate] = x[channel, at]
     return y

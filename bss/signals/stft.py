@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from bss.backends import dispatch
+from bss.backends.protocol import Array
 from bss.errors import InputError, UsageError, check_int
-
-BLOCK_BYTES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -79,47 +79,22 @@ class Stft:
         total = square.reshape(-1, self.hop).sum(0)
         return np.asarray(self.window / np.tile(total, len(square) // self.hop)[: self.n_fft])
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
+    def forward(self, x: Array) -> Array:
         """Spectra (F, M, T) of x (M, n); complex64 of float32, complex128 of float64."""
-        from scipy.fft import rfft
-
-        if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype not in (np.float32, np.float64):
+        if not dispatch.known(x) or x.ndim != 2 or dispatch.fourier_of(x).precision(x) not in (np.float32, np.float64):
             raise InputError(f"x is {_kind(x)}", "expected (M, n) float32 or float64")
-        m, n = x.shape
-        frames = self.n_frames(n)
-        padded = np.zeros((m, self.n_fft + (frames - 1) * self.hop), x.dtype)
-        padded[:, self.lead : self.lead + n] = x
-        view = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop]
-        window = self.window.astype(x.dtype)
-        X = np.empty((self.n_bins, m, frames), np.result_type(x.dtype, np.complex64))
-        for t in self._blocks(m, frames, x.itemsize):
-            X[:, :, t] = rfft(view[:, t] * window, axis=2).transpose(2, 0, 1)
-        return X
+        return dispatch.fourier_of(x).stft(x, self.window, self.hop, self.lead, self.n_frames(x.shape[1]))
 
-    def inverse(self, Y: np.ndarray, n: int) -> np.ndarray:
+    def inverse(self, Y: Array, n: int) -> Array:
         """Signals (N, n) of spectra Y (F, N, T): sample 0 is sample 0, and n samples come back."""
-        from scipy.fft import irfft
-
-        if not isinstance(Y, np.ndarray) or Y.ndim != 3 or Y.dtype not in (np.complex64, np.complex128):
+        if not dispatch.known(Y) or Y.ndim != 3 or dispatch.fourier_of(Y).precision(Y) not in (np.complex64, np.complex128):
             raise InputError(f"Y is {_kind(Y)}", "expected (F, N, T) complex64 or complex128")
-        bins, sources, frames = Y.shape
-        if bins != self.n_bins or frames != self.n_frames(n):
+        if Y.shape[0] != self.n_bins or Y.shape[2] != self.n_frames(n):
             raise InputError(
                 f"spectra of shape {Y.shape}",
                 f"an STFT of {self.n_fft}/{self.hop} has {self.n_bins} bins, and {self.n_frames(n)} frames for {n} samples",
             )
-        y = np.zeros((sources, self.n_fft + (frames - 1) * self.hop), Y.real.dtype)
-        dual = self.dual.astype(y.dtype)
-        for t in self._blocks(sources, frames, y.itemsize):
-            block = irfft(Y[:, :, t].transpose(1, 2, 0), n=self.n_fft, axis=2) * dual
-            for i in range(block.shape[1]):
-                start = (t.start + i) * self.hop
-                y[:, start : start + self.n_fft] += block[:, i]
-        return y[:, self.lead : self.lead + n]
-
-    def _blocks(self, channels: int, frames: int, itemsize: int) -> list[slice]:
-        step = max(1, BLOCK_BYTES // (channels * self.n_fft * itemsize))
-        return [slice(t, min(t + step, frames)) for t in range(0, frames, step)]
+        return dispatch.fourier_of(Y).istft(Y, self.dual, self.hop)[:, self.lead : self.lead + n]
 
 
 def nearest_size(samples: float) -> int:

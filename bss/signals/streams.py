@@ -1,4 +1,4 @@
-"""Audio through pipes: stdin that can be read like a file, stdout that takes a WAV."""
+"""Audio through pipes: stdin as a file, and a WAV to stdout."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ import numpy as np
 from bss.errors import InputError, UsageError
 from bss.signals import encode
 
-# stdin can be read once, but is asked for more than once: for its header, then for its audio. One copy per stdin.
+# stdin can be read only once, but is needed more than once: for its header, then for its audio. One copy per stdin.
 _spooled: weakref.WeakKeyDictionary[BinaryIO, Path] = weakref.WeakKeyDictionary()
 
 
 def spool_stdin() -> Path:
-    """A temporary file with all that stdin holds; the same file when asked again. It goes when the program ends.
+    """A temporary file with the contents of stdin, the same for every call; deleted when the program ends.
 
     Raises
     ------
     UsageError
         stdin is a terminal or closed.
     InputError
-        Nothing came in, or the disk is full.
+        stdin is empty, or the disk is full.
     """
     stdin = getattr(sys.stdin, "buffer", None)
     if stdin is None or sys.stdin.closed:
-        raise UsageError("there is no stdin to read audio from", hint="name files")
+        raise UsageError("stdin is not available", hint="name files")
     if stdin in _spooled:
         return _spooled[stdin]
     if sys.stdin.isatty():
         raise UsageError(
             "stdin is a terminal",
-            "'-' reads audio that is piped in",
+            "'-' reads audio from a pipe",
             "ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/",
         )
     folder = tempfile.mkdtemp(prefix="bss-")
@@ -50,31 +50,31 @@ def spool_stdin() -> Path:
             shutil.copyfileobj(stdin, file, 1 << 20)
     except OSError as error:
         remove()
-        raise InputError("stdin cannot be kept", f"{folder}: {error.strerror}", "set TMPDIR to a larger place") from error
+        raise InputError("stdin cannot be stored", f"{folder}: {error.strerror}", "TMPDIR on a larger disk") from error
     except BaseException:
         remove()
         raise
     if not path.stat().st_size:
         remove()
-        raise InputError("stdin is empty", "the program before the pipe wrote nothing", "look at its messages")
+        raise InputError("stdin is empty", "the program before the pipe wrote nothing", "check its messages")
     _spooled[stdin] = path
     return path
 
 
 def refuse_terminal() -> None:
-    """UsageError if stdout is a terminal, which audio would garble; to be asked before the work."""
+    """UsageError if stdout is a terminal, which audio would garble; to be called before the work starts."""
     if getattr(sys.stdout, "buffer", None) is None or sys.stdout.isatty():
-        why = "audio would garble it" if sys.stdout.isatty() else "audio needs bytes"
-        raise UsageError("stdout is a terminal" if sys.stdout.isatty() else "stdout takes text only", why, "-o DIR, or a pipe")
+        why = "audio would garble it" if sys.stdout.isatty() else "audio is binary data"
+        raise UsageError("stdout is a terminal" if sys.stdout.isatty() else "stdout accepts text only", why, "-o DIR, or a pipe")
 
 
 def write_stdout(x: np.ndarray, rate: int, subtype: str) -> None:
-    """Write audio to stdout, as one WAV file with all its channels and true sizes in its header.
+    """Write audio to stdout, as one WAV file with all channels and correct sizes in its header.
 
     Parameters
     ----------
     x : (M, n) float
-        Within full scale unless the subtype is floating point.
+        Within full scale, unless the subtype is floating point.
     rate : int
         Hz.
     subtype : str
@@ -85,7 +85,7 @@ def write_stdout(x: np.ndarray, rate: int, subtype: str) -> None:
     UsageError
         stdout is a terminal.
     InputError
-        The reader of the pipe went away, or the samples cannot be written as `subtype`.
+        The reader of the pipe exited, or the samples cannot be written as `subtype`.
     """
     refuse_terminal()
     with tempfile.TemporaryDirectory(prefix="bss-") as folder:
@@ -99,12 +99,12 @@ def write_stdout(x: np.ndarray, rate: int, subtype: str) -> None:
         except BrokenPipeError as error:
             _forget_stdout()
             raise InputError(
-                "stdout was closed before all audio was written", "the program after the pipe ended early"
+                "stdout was closed before all audio was written", "the program after the pipe exited early"
             ) from error
 
 
 def _forget_stdout() -> None:
-    """Keep Python from flushing a closed pipe once more, with a traceback, when it ends."""
+    """Keep Python from flushing a closed pipe at exit, which would print a traceback."""
     with suppress(io.UnsupportedOperation, OSError):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Results to a folder, all of them or none: checked before the work, written beside their places, renamed at the end."""
+"""Writing results to a folder, all of them or none: checked first, written under temporary names, renamed at the end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from bss.errors import InputError, SolverError
 from bss.signals import encode
 
-# subtypes of inputs -> what holds their samples in the outputs, where it is not the same
+# subtypes of inputs -> subtypes of the outputs, where they differ
 SAME_OR_BETTER = {
-    "PCM_S8": "PCM_16",  # a source is quieter than the mixture, and would drown in the noise of 8 bits
+    "PCM_S8": "PCM_16",  # a source is quieter than the mixture, and would be lost in the noise of 8 bits
     "PCM_U8": "PCM_16",
     "ALAC_20": "PCM_24",
     "ALAC_24": "PCM_24",
@@ -27,10 +27,10 @@ KEPT = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
 
 def writable_subtype(format: str, subtype: str, *, container: str = "WAV") -> tuple[str, str]:  # noqa: A002
-    """Format and subtype for outputs, in `container`, that follow an input of this format and subtype.
+    """Format and subtype of outputs in `container` for an input of this format and subtype.
 
-    PCM of 16, 24 and 32 bits and floats stay what they are. 8 bits, lossy codecs (MP3, Vorbis, Opus, ADPCM, mu-law, AAC)
-    and unknown ones become PCM_16. What `container` lacks becomes the widest PCM that it has.
+    PCM of 16, 24 and 32 bits and floats are kept. 8 bits, lossy codecs (MP3, Vorbis, Opus, ADPCM, mu-law, AAC) and unknown
+    ones become PCM_16. What `container` does not support becomes its widest PCM.
 
     Examples
     --------
@@ -52,23 +52,23 @@ def writable_subtype(format: str, subtype: str, *, container: str = "WAV") -> tu
 
 
 def common_gain(tracks: Iterable[np.ndarray], subtype: str) -> float:
-    """The one gain that keeps all tracks within full scale: 1 if they are, or if the subtype is floating point.
+    """The common gain that keeps all tracks within full scale: 1 if they already are, or if the subtype is floating point.
 
     Parameters
     ----------
     tracks : iterable of (n,) or (M, n) arrays
     subtype : str
-        What will be written, such as ``"PCM_16"``.
+        Sample format of the output, such as ``"PCM_16"``.
 
     Returns
     -------
     float
-        Otherwise the gain that brings the loudest peak of all just below full scale.
+        The gain that brings the highest peak of all tracks just below full scale.
 
     Raises
     ------
     SolverError
-        A track with NaN or infinite samples: nothing of it is written.
+        A track contains NaN or infinite samples; nothing is written.
 
     Examples
     --------
@@ -81,8 +81,8 @@ def common_gain(tracks: Iterable[np.ndarray], subtype: str) -> float:
     for number, track in enumerate(tracks, 1):
         level = encode.peak(track)
         if not np.isfinite(level):
-            why = "no file was written from it"
-            raise SolverError(f"track {number} of the result holds NaN or infinite samples", why, "another --method")
+            why = "no files were written"
+            raise SolverError(f"track {number} of the result contains NaN or infinite samples", why, "another --method")
         loudest = max(loudest, level)
     if subtype in encode.FLOATS or loudest <= 1:
         return 1.0
@@ -92,7 +92,7 @@ def common_gain(tracks: Iterable[np.ndarray], subtype: str) -> float:
 
 
 class OutputFolder:
-    """Takes the files announced to `output_folder`; they appear in the folder together, when it is left."""
+    """Collects the files announced to `output_folder`; they appear in the folder together, when the context ends."""
 
     def __init__(self, directory: Path, names: Sequence[str]) -> None:
         self.directory = directory
@@ -105,10 +105,10 @@ class OutputFolder:
         x: np.ndarray,
         rate: int,
         *,
-        format: str | None = None,  # noqa: A002 - the word that users know
+        format: str | None = None,  # noqa: A002 - the usual name
         subtype: str | None = None,
     ) -> None:
-        """Write `x` (M, n) or (n,) as `name`; what is None follows from the suffix, as `bss.write` says."""
+        """Write `x` (M, n) or (n,) as `name`; what is None follows from the suffix, as in `bss.write`."""
         kind, subtype = encode.format_of(name, format, subtype)
         with self._new(name) as temporary:
             encode.encode(temporary, x, rate, kind=kind, subtype=subtype, name=str(self._places[name]))
@@ -120,9 +120,16 @@ class OutputFolder:
             file.flush()
             os.fsync(file.fileno())
 
+    def data(self, name: str, data: bytes) -> None:
+        """Write bytes as `name`."""
+        with self._new(name) as temporary, temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
     @contextmanager
     def _new(self, name: str) -> Iterator[Path]:
-        """A new file beside the place of `name`. KeyError for a name that was not announced: a fault of the caller."""
+        """A temporary file next to the final path of `name`; KeyError for a name that was not announced, a bug of the caller."""
         place = self._places[name]
         temporary = place.with_name(f".bss-{secrets.token_hex(8)}.part")
         try:
@@ -136,7 +143,7 @@ class OutputFolder:
         self._written[name] = temporary
 
     def _commit(self, overwrite: bool) -> None:
-        """Rename all into place; undo what can be undone if that stops half way."""
+        """Rename all files to their final names; if that fails half way, undo what can be undone."""
         new = {name: place for name, place in self._places.items() if not os.path.lexists(place)}
         _refuse_existing([self._places[name] for name in self._written if name not in new], overwrite)
         placed: list[str] = []
@@ -164,23 +171,23 @@ def output_folder(
     needed_bytes: int = 0,
     inputs: Sequence[str | os.PathLike[str]] = (),
 ) -> Iterator[OutputFolder]:
-    """A place for results, to be entered before the computing: what would fail at the end fails at the start.
+    """A folder for results, to be entered before computing them, so that writing fails early if it must fail.
 
-    The files get their names when the context is left; an exception or Ctrl-C inside it leaves nothing behind, neither
-    files nor folders. Files to be overwritten stay as they are until then; each is at all times wholly old or wholly new.
+    The files get their final names when the context ends; an exception or Ctrl-C inside it leaves nothing behind, neither
+    files nor folders. Files to be overwritten stay intact until then: at any time each is entirely old or entirely new.
 
     Parameters
     ----------
     directory : path
-        Made if needed, with its parents.
+        Created if needed, with its parents.
     names : sequence of str
-        What will be written, with ``/`` before names in subfolders. Not all of them must be.
+        Names of the files, with ``/`` for subfolders. Not all of them need to be written.
     overwrite : bool
-        Whether files of these names may be replaced.
+        Whether existing files of these names may be replaced.
     needed_bytes : int
-        What the files will take on the disk, about.
+        Approximate size of the files on disk.
     inputs : sequence of paths
-        Files that are never replaced.
+        Files that must not be replaced.
 
     Yields
     ------
@@ -190,8 +197,8 @@ def output_folder(
     Raises
     ------
     InputError
-        A file exists and `overwrite` is false, or it is one of `inputs`; the folder cannot be made or written to; the
-        disk has too little room.
+        A file exists and `overwrite` is false, or is one of `inputs`; the folder cannot be created or written to; the
+        disk does not have enough space.
 
     Examples
     --------
@@ -204,7 +211,7 @@ def output_folder(
     ['a.txt', 'a.wav']
     """
     if len(set(names)) < len(names) or any(PurePosixPath(n).is_absolute() or ".." in n.split("/") for n in names):
-        raise ValueError(f"names must differ and lie below the folder: {names}")
+        raise ValueError(f"names must be different, and inside the folder: {names}")
     folder = OutputFolder(Path(directory), names)
     _refuse_existing(list(folder._places.values()), overwrite)
     _refuse_inputs(folder._places.values(), inputs)
@@ -218,20 +225,20 @@ def output_folder(
     finally:
         folder._discard()
         for place in reversed(made):
-            with suppress(OSError):  # not empty: it holds the results
+            with suppress(OSError):  # not empty: it contains the results
                 place.rmdir()
 
 
 def _refuse_existing(places: Sequence[Path], overwrite: bool) -> None:
-    there = [place for place in places if os.path.lexists(place)]
-    blocked = [place for place in there if os.path.isdir(place)] if overwrite else there
+    existing = [place for place in places if os.path.lexists(place)]
+    blocked = [place for place in existing if os.path.isdir(place)] if overwrite else existing
     if blocked:
-        more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
+        more = f" (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
         if overwrite:
             raise InputError(f"{blocked[0]} is a folder", "a file of that name is to be written", "another -o DIR")
         raise InputError(
-            f"{blocked[0]} exists{more}",
-            "nothing is replaced unasked",
+            f"{blocked[0]} already exists{more}",
+            "bss replaces files only on request",
             "--overwrite (in Python overwrite=True), or another -o DIR",
         )
 
@@ -240,26 +247,26 @@ def _refuse_inputs(places: Iterable[Path], inputs: Sequence[str | os.PathLike[st
     sources = {os.path.realpath(path) for path in inputs}
     for place in places:
         if os.path.realpath(place) in sources:
-            raise InputError(f"{place} is one of the inputs", "inputs are never written to", "another -o DIR")
+            raise InputError(f"{place} is one of the inputs", "inputs are never overwritten", "another -o DIR")
 
 
 def _make_folder(place: Path, made: list[Path]) -> None:
-    """Make `place` and its parents, note which were new, and see that files can be made in it."""
+    """Create `place` and its parents, record which are new, and check that files can be created in it."""
     for folder in (*reversed(place.parents), place):
         try:
             folder.mkdir()
             made.append(folder)
         except FileExistsError:
             if not os.path.isdir(folder):
-                raise InputError(f"{folder} is not a folder", "results are to be written into it", "another -o DIR") from None
+                raise InputError(f"{folder} is not a folder", "the results would be written into it", "another -o DIR") from None
         except OSError as error:
             if not os.path.isdir(folder):
-                raise InputError(f"the folder {folder} cannot be made", error.strerror or "", "another -o DIR") from error
+                raise InputError(f"the folder {folder} cannot be created", error.strerror or "", "another -o DIR") from error
     probe = place / f".bss-{secrets.token_hex(8)}.part"
     try:
         probe.touch(exist_ok=False)
     except OSError as error:
-        raise InputError(f"nothing can be written into {place}", error.strerror or "", "another -o DIR") from error
+        raise InputError(f"the folder {place} is not writable", error.strerror or "", "another -o DIR") from error
     finally:
         _remove(probe)
 
@@ -268,16 +275,18 @@ def _refuse_full(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         why = f"about {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
-        raise InputError(f"the disk of {folder} has too little room", why, "make room, or another -o DIR")
+        raise InputError(f"there is not enough disk space in {folder}", why, "free some space, or use another -o DIR")
 
 
 @contextmanager
 def _naming(place: Path) -> Iterator[None]:
-    """Errors name the file that was to be made, not the temporary one."""
+    """Make errors name the final file, not the temporary one."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"{place} cannot be written", error.strerror or str(error), "another -o DIR, or make room") from error
+        raise InputError(
+            f"{place} cannot be written", error.strerror or str(error), "free some space, or use another -o DIR"
+        ) from error
 
 
 def _remove(path: Path | None) -> None:

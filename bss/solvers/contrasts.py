@@ -1,19 +1,20 @@
 """Contrasts: what a source looks like. A contrast turns the current sources into the weights phi of a weighted least-squares
 problem whose solution lowers the objective (majorisation), and says what the objective is.
 
-A contrast is a frozen value; what it learns from the data is carried outside it, as `state`. `step(frames, state, update)` moves
-the demixing once and gives the loss before it moved: penalties G summed over sources and bins and averaged over frames, minus
+A contrast is a frozen value; what it learns from the data is carried outside it, as `state`. `step(outputs, state, update)`
+updates the demixing once and gives the loss before that: penalties G summed over sources and bins and averaged over frames, minus
 log |det W|^2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from bss.backends import dispatch
+from bss.backends.protocol import Array, Backend, Outputs, SourceModel
 from bss.errors import UsageError, check_choice, check_int
 from bss.solvers.updates import Update
 
@@ -21,38 +22,57 @@ from bss.solvers.updates import Update
 class Contrast(Protocol):
     """What the majorise-minimise loop asks of a source model."""
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
         """The first state, from the first outputs."""
 
-    def step(self, frames: Any, state: Any, update: Update) -> float:
+    def step(self, outputs: Outputs, state: SourceModel, update: Update) -> float:
         """One iteration, in place; returns the loss as it began."""
 
 
+class Iterated:
+    """What the contrasts here share: an iteration is one of their model."""
+
+    def step(self, outputs: Outputs, state: SourceModel, update: Update) -> float:
+        """One iteration of model and demixing; returns the loss as it began, or between the two where the model comes first."""
+        log_det = outputs.log_det
+        return state.update(update.name) - log_det
+
+
 @dataclass(frozen=True)
-class Spherical:
+class Spherical(Iterated):
     """Contrasts whose weights all bins of a frame share: a new one gives `weights` and `penalty`, and no more."""
 
-    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+    def weights(self, r: Array, n_bins: int) -> Array:
         """phi (N, T) = G'(r) / 2r, r (N, T) being the norm over bins of y, never zero."""
         raise NotImplementedError
 
-    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+    def penalty(self, r: Array, n_bins: int) -> Array:
         """G(r) - phi r^2, (N, T)."""
         raise NotImplementedError
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> None:
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
         """There is nothing to learn."""
+        return SphericalModel(self, backend, outputs)
 
-    def step(self, frames: Any, state: None, update: Update) -> float:
-        """The loss and the weights of the current outputs, and one move."""
-        n_bins = frames.n_bins
-        square = n_bins * frames.power()
-        r = floored(np.sqrt(square))
-        weights = self.weights(r, n_bins)
+
+@dataclass(frozen=True)
+class SphericalModel:
+    """A spherical contrast on the outputs of a solve."""
+
+    contrast: Spherical
+    backend: Backend
+    outputs: Outputs
+
+    def update(self, method: str) -> float:
+        """The penalties and the weights of the current outputs, and one update of the demixing."""
+        n_bins = self.outputs.n_bins
+        square = n_bins * self.outputs.power()
+        r = floored(self.backend, square**0.5)
+        weights = self.contrast.weights(r, n_bins)
         # phi r^2 with r as it is, the rest with r floored: what the weights majorise, in silent frames too
-        penalties = weights * square + self.penalty(r, n_bins)
-        loss: float = float(penalties.sum(dtype=np.float64)) / r.shape[1] - frames.log_det
-        frames.move(weights, update.name)
+        penalties = weights * square + self.contrast.penalty(r, n_bins)
+        self.outputs.update(weights, method)
+        loss: float = self.backend.total(penalties) / r.shape[1]
         return loss
 
 
@@ -60,10 +80,10 @@ class Spherical:
 class Laplace(Spherical):
     """Spherical Laplace: the bins of a talker are loud together, sparse over time. G(r) = 2 r, Hiroe; Kim et al. (2006)."""
 
-    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+    def weights(self, r: Array, n_bins: int) -> Array:
         return 1 / r
 
-    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+    def penalty(self, r: Array, n_bins: int) -> Array:
         return r
 
 
@@ -71,11 +91,11 @@ class Laplace(Spherical):
 class Gauss(Spherical):
     """Time-varying Gauss: a talker has one variance per frame. G(r) = F + F log(r^2 / F), Ono (2012)."""
 
-    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
+    def weights(self, r: Array, n_bins: int) -> Array:
         return n_bins / r**2
 
-    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return n_bins * np.log(r**2 / n_bins)
+    def penalty(self, r: Array, n_bins: int) -> Array:
+        return n_bins * dispatch.of(r).log(r**2 / n_bins)
 
 
 @dataclass(frozen=True)
@@ -90,11 +110,13 @@ class StudentT(Spherical):
     def __post_init__(self) -> None:
         check_dof(self.dof)
 
-    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.asarray((self.dof + 2 * n_bins) / (self.dof + 2 * r**2))
+    def weights(self, r: Array, n_bins: int) -> Array:
+        weights: Array = (self.dof + 2 * n_bins) / (self.dof + 2 * r**2)
+        return weights
 
-    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.asarray((self.dof / 2 + n_bins) * np.log1p(2 * r**2 / self.dof) - self.weights(r, n_bins) * r**2)
+    def penalty(self, r: Array, n_bins: int) -> Array:
+        penalty: Array = (self.dof / 2 + n_bins) * dispatch.of(r).log1p(2 * r**2 / self.dof) - self.weights(r, n_bins) * r**2
+        return penalty
 
 
 @dataclass(frozen=True)
@@ -107,15 +129,17 @@ class GeneralisedGauss(Spherical):
         if not 0 < self.beta < 2:
             raise UsageError(f"beta={self.beta} is out of range", hint="more than 0 and less than 2, such as 0.5")
 
-    def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.asarray(r ** (self.beta - 2))
+    def weights(self, r: Array, n_bins: int) -> Array:
+        weights: Array = r ** (self.beta - 2)
+        return weights
 
-    def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.asarray((2 / self.beta - 1) * r**self.beta)
+    def penalty(self, r: Array, n_bins: int) -> Array:
+        penalty: Array = (2 / self.beta - 1) * r**self.beta
+        return penalty
 
 
 @dataclass(frozen=True)
-class Nmf:
+class Nmf(Iterated):
     """Gauss with low-rank variances R = B H (IS-NMF): the contrast of ILRMA, Kitamura et al. (2016).
 
     With `dof` degrees of freedom, Student's t instead: t-ILRMA, S. Mogami et al. (2017), D. Kitamura et al. (2018). The state
@@ -123,8 +147,8 @@ class Nmf:
     """
 
     n_components: int = 2
-    basis: np.ndarray | None = None
-    activation: np.ndarray | None = None
+    basis: Array | None = None
+    activation: Array | None = None
     dof: float | None = None
 
     def __post_init__(self) -> None:
@@ -134,48 +158,38 @@ class Nmf:
         if (self.basis is None) != (self.activation is None):
             raise UsageError("one of basis and activation is given", hint="give both or neither")
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
-        """B and H as the kernels keep them."""
-        N, F, T, K = frames.n_sources, frames.n_bins, frames.n_frames, self.n_components
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
+        """B and H as the backend keeps them."""
+        N, F, T, K = outputs.n_sources, outputs.n_bins, outputs.n_frames, self.n_components
         if self.basis is not None and self.activation is not None:
             if self.basis.shape[:2] != (N, F) or self.activation.shape != (N, self.basis.shape[2], T):
                 raise UsageError(
                     f"basis {self.basis.shape} and activation {self.activation.shape} do not fit",
                     hint=f"(N, F, K) and (N, K, T) with N={N}, F={F}, T={T}",
                 )
-            return kernels.LowRank(frames, self.basis, self.activation, self.dof)
-        B = rng.uniform(0.1, 1.0, (N, F, K)) * frames.bin_power()[:, :, None]
-        return kernels.LowRank(frames, B, rng.uniform(0.1, 1.0, (N, K, T)), self.dof)
-
-    def step(self, frames: Any, state: Any, update: Update) -> float:
-        """Spectra, demixing, activations; returns the loss between the first two."""
-        log_det = float(frames.log_det)
-        return float(state.move(update.name)) - log_det
+            return backend.low_rank(outputs, self.basis, self.activation, self.dof)
+        B = rng.uniform(0.1, 1.0, (N, F, K)) * outputs.bin_power()[:, :, None]
+        return backend.low_rank(outputs, B, rng.uniform(0.1, 1.0, (N, K, T)), self.dof)
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(Iterated):
     """Gauss with variances that something else tells: a network that has learned what speech is, or the truth (an oracle).
 
     `variances` (F, N, T) are at the level of the recording given to the solver; they stay as they are from step to step.
     Nugraha, Liutkus and Vincent (2016); Makishima et al. (2019).
     """
 
-    variances: np.ndarray
+    variances: Array
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
-        """The variances as the kernels keep them, none below `QUIET` of its bin's mean."""
-        F, N, T = frames.n_bins, frames.n_sources, frames.n_frames
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
+        """The variances as the backend keeps them, none below `QUIET` of its bin's mean."""
+        F, N, T = outputs.n_bins, outputs.n_sources, outputs.n_frames
         if self.variances.shape != (F, N, T):
             raise UsageError(f"variances of shape {self.variances.shape}", hint=f"(F, N, T) = {(F, N, T)}")
-        R = self.variances / frames.level**2
+        R = self.variances / outputs.level**2
         lowest = QUIET * R.mean(2, keepdims=True)
-        return kernels.Given(frames, np.maximum(R, np.where(lowest > 0, lowest, 1)))
-
-    def step(self, frames: Any, state: Any, update: Update) -> float:
-        """One move of the demixing; returns the loss as it began."""
-        log_det = float(frames.log_det)
-        return float(state.move(update.name)) - log_det
+        return backend.known_variances(outputs, backend.maximum(R, backend.where(lowest > 0, lowest, 1)))
 
 
 def check_dof(dof: float) -> None:
@@ -184,10 +198,10 @@ def check_dof(dof: float) -> None:
         raise UsageError(f"dof={dof} is not a positive number", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
 
 
-def floored(r: np.ndarray) -> np.ndarray:
+def floored(backend: Backend, r: Array) -> Array:
     """Norms r (N, T), where silent frames count as 60 dB under the source's mean, and a source silent throughout as one."""
     mean = r.mean(1, keepdims=True)
-    return np.asarray(np.maximum(r, np.where(mean > 0, SILENT_FRAME * mean, 1)))
+    return backend.maximum(r, backend.where(mean > 0, SILENT_FRAME * mean, 1))
 
 
 SILENT_FRAME = 1e-3

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Array, Backend, Outputs, SourceModel
 from bss.errors import UsageError, check_choice
 from bss.solvers import grouping, permutation, updates
+from bss.solvers.contrasts import Iterated
 from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
@@ -21,28 +21,23 @@ QUIET = 0.25  # power of a bin's power that its phases count by
 
 
 @dataclass(frozen=True)
-class BinLaplace:
+class BinLaplace(Iterated):
     """Laplace in every bin by itself: G(y) = 2 |y|, made smooth about zero. A contrast of the majorise-minimise loop."""
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
-        """What the kernels keep; there is nothing to learn."""
-        return kernels.Binwise(frames)
-
-    def step(self, frames: Any, state: Any, update: Update) -> float:
-        """One iteration; the loss as it began."""
-        log_det = float(frames.log_det)
-        return float(state.move(update.name)) - log_det
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
+        """There is nothing to learn."""
+        return backend.laplace_per_bin(outputs)
 
 
 def fdica(
-    X: np.ndarray,
+    X: Array,
     *,
     n_sources: int | None = None,
     update: str | Update = "iss",
     n_iter: int = 50,
     tol: float = 1e-6,
     rng: int | np.random.Generator = 0,
-    start: np.ndarray | None = None,
+    start: Array | None = None,
     callback: Callback | None = None,
     candidates: int = 1,
     activity: str | None = None,
@@ -132,44 +127,47 @@ def fdica(
 
 
 def _principal(
-    X: np.ndarray, N: int, how: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
+    X: Array, N: int, how: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
 ) -> Separation:
     """N sources of every bin from its N principal components: few talkers are most of what many microphones hear."""
-    _, directions = np.linalg.eigh(dispatch.of(X).covariance(X))
-    P = np.ascontiguousarray(directions[:, :, : -N - 1 : -1].conj().swapaxes(1, 2)).astype(X.dtype)
+    backend = dispatch.of(X)
+    P = backend.cast(backend.principal(backend.covariance(X), N), X)
     found = majorise_minimise(P @ X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
     return replace(found, demixing=found.demixing @ P, observed=X)
 
 
-def _aligned(found: Separation, X: np.ndarray, candidates: int, activity: str) -> Separation:
+def _aligned(found: Separation, X: Array, candidates: int, activity: str) -> Separation:
     """The rows of every bin in one order of talkers."""
-    features = ACTIVITIES[activity](_powers(found, X))
+    backend, features = dispatch.of(X), ACTIVITIES[activity](_powers(found, X))
     if candidates == 1:
         order = permutation.align(features)
     else:
-        loudness = np.diagonal(dispatch.of(X).covariance(X), axis1=1, axis2=2).real.mean(1) ** QUIET
-        order = permutation.align(features, phases=_phases(found.mixing), loudness=loudness, candidates=candidates)
+        loudness = backend.diagonal(backend.covariance(X)).real.mean(1) ** QUIET
+        phases = _phases(backend, found.mixing)
+        order = permutation.align(features, phases=phases, loudness=loudness, candidates=candidates)
     return found.permuted(order)
 
 
-def _grouped(found: Separation, first: Separation, X: np.ndarray) -> Separation:
+def _grouped(found: Separation, first: Separation, X: Array) -> Separation:
     """The outputs of all microphones added up to the talkers of a first estimate, at the scale of microphone 0."""
     outputs, talkers = _powers(found, X), _powers(first, X)
     heard = found.mixing[:, 0, :, None]
-    rows = found.demixing * np.where(heard == 0, 1, heard)  # a silent bin keeps its rows: zeros could not be scaled back
+    rows = found.demixing * dispatch.of(X).where(
+        heard == 0, 1, heard
+    )  # a silent bin keeps its rows: zeros could not be scaled back
     grouped = grouping.grouped(rows, grouping.group(outputs, talkers), talkers.shape[1])
     return replace(found, demixing=grouped)
 
 
-def _powers(found: Separation, X: np.ndarray) -> np.ndarray:
+def _powers(found: Separation, X: Array) -> Array:
     """(F, N, T') of the sources, summed over microphones, averaged over frames so that T' is at most FRAMES."""
     pool = -(-X.shape[2] // permutation.FRAMES)
-    powers: np.ndarray = dispatch.of(X).pooled_powers(X, found.demixing, np.sum(np.abs(found.mixing) ** 2, axis=1), pool)
-    return powers
+    return dispatch.of(X).pooled_powers(X, found.demixing, (abs(found.mixing) ** 2).sum(1), pool)
 
 
-def _phases(A: np.ndarray) -> np.ndarray:
+def _phases(backend: Backend, A: Array) -> Array:
     """(F, N, M - 1) of absolute value one: phases of mixing A (F, M, N) against its first row; 0 where there is nothing."""
     cross = A[:, 1:] * A[:, :1].conj()
-    size = np.abs(cross)
-    return np.asarray((cross / np.where(size > 0, size, 1)).swapaxes(1, 2))
+    size = abs(cross)
+    phases: Array = (cross / backend.where(size > 0, size, 1)).swapaxes(1, 2)
+    return phases

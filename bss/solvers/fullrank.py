@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from bss.backends import dispatch, numeric
+from bss.backends import dispatch, protocol
 from bss.errors import SolverError
+from bss.solvers import mm
 from bss.solvers.mm import Callback
 
 NOISE = 1e-4  # of the microphones in every bin and frame, as a share of its power: 40 dB under it
@@ -25,7 +25,7 @@ class FullRank:
     spatial covariance model", IEEE TASLP 18(7), 2010.
     """
 
-    state: Any
+    state: protocol.FullRank
     losses: list[float] = field(default_factory=list)
 
     def learn(self, n_iter: int, callback: Callback | None = None) -> None:
@@ -36,9 +36,9 @@ class FullRank:
         SolverError
             It diverged.
         """
-        f = self.state.frames
+        spectra = self.state.outputs
         for i in range(n_iter):
-            self.losses.append(self.state.step() / (f.n_bins * f.n_frames))
+            self.losses.append(self.state.step() / (spectra.n_bins * spectra.n_frames))
             if not np.isfinite(self.losses[-1]):
                 raise SolverError(
                     "the full-rank model diverged", "its likelihood is no longer finite", "`bss check` on the recording"
@@ -48,15 +48,31 @@ class FullRank:
 
     def images(self, mic: int) -> tuple[np.ndarray, np.ndarray]:
         """(F, N, T) what microphone `mic` hears of each talker, and (N, M) the powers of the talkers at the microphones."""
-        images: tuple[np.ndarray, np.ndarray] = self.state.images(mic)
-        return images
+        return self.state.images(mic)
+
+    def covariances(self) -> np.ndarray:
+        """R (F, N, M, M) of the talkers in every bin."""
+        return self.state.covariances()
+
+
+def with_known_covariances(X: np.ndarray, R: np.ndarray, n_iter: int) -> FullRank:
+    """The model of X (F, M, T) by talkers whose covariances R (F, N, M, M) are known: EM of their powers alone."""
+    F, M, _ = X.shape
+    backend, level = dispatch.of(X), mm.level(X)
+    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
+    power = np.sum(np.abs(X) ** 2, axis=1, keepdims=True) / (M * level**2)
+    v = np.repeat(power / R.shape[1], R.shape[1], axis=1).astype(X.real.dtype)
+    state = backend.full_rank(outputs, v, R, noise=NOISE)
+    for _ in range(n_iter):
+        state.step_powers()
+    return FullRank(state)
 
 
 def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
     """The model as masks (F, N, T) on X (F, M, T) suggest it: spreads of what is under each mask, its powers."""
     F, M, _ = X.shape
-    kernels, level = dispatch.of(X), numeric.level(X)
-    frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
+    backend, level = dispatch.of(X), mm.level(X)
+    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
     R = np.empty((F, masks.shape[1], M, M), np.complex128)
     v = np.empty(masks.shape, X.real.dtype)
     for f in range(F):
@@ -66,4 +82,4 @@ def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
         C = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj())  # not BLAS, whose sums depend on its number of threads
         trace = np.trace(C, axis1=1, axis2=2).real[:, None, None]
         R[f] = C * (M / np.maximum(trace, 1e-6)) + BLUR * np.eye(M)
-    return FullRank(kernels.FullRank(frames, v, R, noise=NOISE))
+    return FullRank(backend.full_rank(outputs, v, R, noise=NOISE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Array
 from bss.solvers.permutation import log_powers, scaled_reach, unit
 
 STEPS = ((100, 3), (30, 3), (8, 3))  # bins to either side that an output is compared with, and passes at most
@@ -12,7 +13,7 @@ FIRST_REACH = 3
 FIRST, WHOLE = 0.3, 0.3  # weights of the first estimate, and of all bins together, against the bins about
 
 
-def group(outputs: np.ndarray, first: np.ndarray) -> np.ndarray:
+def group(outputs: Array, first: Array) -> np.ndarray:
     """The talker that each output of each bin belongs to.
 
     Outputs of one talker (its direct sound, its echo) are loud in the same frames. A talker's activity is that of the sum of
@@ -30,21 +31,18 @@ def group(outputs: np.ndarray, first: np.ndarray) -> np.ndarray:
     np.ndarray
         (F, M) talkers, from 0; everyone has an output in every bin.
     """
-    kernels = dispatch.of(outputs)
-    F, M, T = outputs.shape
+    backend, (F, _, _) = dispatch.of(outputs), outputs.shape
     begun, features = unit(log_powers(first)), unit(log_powers(outputs))
-    nothing = np.zeros((1, begun.shape[1], T), np.float32)
-    talker = np.empty((F, M), np.int64)
-    kernels.grouping_pass(features, begun, begun, nothing, scaled_reach(FIRST_REACH, F), FIRST, 0.0, talker)
-    learned = np.empty_like(begun)
+    talker = backend.grouping_pass(features, begun, begun, None, scaled_reach(FIRST_REACH, F), FIRST, 0.0)
+    learned = 0 * begun
     changed = np.ones(F, bool)
     for reach, n_passes in STEPS:
         for _ in range(n_passes):
             learned[changed] = unit(log_powers(_sums(outputs[changed], talker[changed], begun.shape[1])))
             whole = learned.sum(0, keepdims=True)
-            whole /= np.maximum(np.sqrt(np.sum(whole**2, axis=2, keepdims=True)), np.finfo(whole.dtype).tiny)
-            better = np.empty_like(talker)
-            kernels.grouping_pass(features, learned, begun, whole, scaled_reach(reach, F), FIRST, WHOLE, better)
+            length = (whole**2).sum(2, keepdims=True) ** 0.5
+            whole /= backend.where(length > 0, length, 1)
+            better = backend.grouping_pass(features, learned, begun, whole, scaled_reach(reach, F), FIRST, WHOLE)
             changed = (better != talker).any(1)
             talker = better
             if not changed.any():
@@ -52,10 +50,12 @@ def group(outputs: np.ndarray, first: np.ndarray) -> np.ndarray:
     return talker
 
 
-def grouped(demixing: np.ndarray, talker: np.ndarray, N: int) -> np.ndarray:
+def grouped(demixing: Array, talker: np.ndarray, N: int) -> Array:
     """(F, N, M): the rows of each talker's outputs, added up; demixing (F, M, M), talker (F, M)."""
     return _sums(demixing, talker, N)
 
 
-def _sums(rows: np.ndarray, talker: np.ndarray, N: int) -> np.ndarray:
-    return np.stack([np.where((talker == i)[:, :, None], rows, 0).sum(1) for i in range(N)], axis=1)
+def _sums(rows: Array, talker: np.ndarray, N: int) -> Array:
+    """Rows (F, M, ...) added up by talker (F, M): (F, N, ...)."""
+    backend = dispatch.of(rows)
+    return backend.stack([backend.where((talker == i)[:, :, None], rows, 0).sum(1) for i in range(N)], 1)

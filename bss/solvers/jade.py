@@ -72,7 +72,7 @@ def jade(
             f"n_sources={MOST_SOURCES}, or fastica",
         )  # fmt: skip
     first = symmetric_decorrelation(np.random.default_rng(rng).normal(size=(rank, rank)))
-    Q = first @ cumulant_matrices(problem.kernels.fourth_moments(problem.x, problem.K, problem.mean)) @ first.T
+    Q = first @ cumulant_matrices(problem.backend.fourth_moments(problem.x, problem.K, problem.mean)) @ first.T
     V, converged = _diagonalise(problem, Q, n_iter, tol)
     return problem.finish(V @ first, converged, "try a larger n_iter, or fastica")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
-from bss.backends import dispatch, numeric
+from bss.backends import dispatch
+from bss.backends.protocol import AngularMixture, Array, Backend, Outputs
 from bss.errors import InputError, UsageError, check_int
-from bss.solvers import permutation
+from bss.solvers import mm, permutation
 from bss.solvers.mm import Callback, check_spectra, check_tol
 from bss.solvers.result import Separation
 
@@ -32,24 +31,23 @@ LOWEST_BIN = 1 / 40  # below this share of the bins there is no direction in the
 class Mixture:
     """A mixture of N directions and its EM; the weights (N, T) are those of all bins, which puts them in one order."""
 
-    state: Any
+    state: AngularMixture
     weights: np.ndarray
     losses: list[float] = field(default_factory=list)
 
     def step(self) -> float:
         """One iteration; the loss per bin and frame as it began."""
-        f = self.state.frames
+        spectra = self.state.outputs
         loss, share = self.state.step(self.weights)
         loss -= COUNT * float(np.log(self.weights).sum())
         share = share + COUNT
         self.weights = share / share.sum(0)
-        self.losses.append(loss / (f.n_bins * f.n_frames))
+        self.losses.append(loss / (spectra.n_bins * spectra.n_frames))
         return self.losses[-1]
 
     def masks(self) -> np.ndarray:
         """(F, N, T) posteriors, which sum to one wherever something is heard."""
-        masks: np.ndarray = self.state.posteriors(self.weights)
-        return masks
+        return self.state.posteriors(self.weights)
 
 
 def cacgmm(
@@ -146,12 +144,12 @@ def fit(
     F, M, T = X.shape
     if M < 2:
         raise InputError("X holds one microphone", "a direction needs two or more", "more microphones")
-    kernels = dispatch.of(X)
-    frames = kernels.Frames(X, np.broadcast_to(np.eye(M), (F, M, M)), M, numeric.level(X))
+    backend = dispatch.of(X)
+    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, mm.level(X))
     if start is not None:
-        found = _mixture(kernels, frames, _directions(X, _checked(start, (F, N, T))))
+        found = _mixture(backend, outputs, _directions(X, _checked(start, (F, N, T))))
     else:
-        found = _likelier(kernels, frames, X, N, np.random.default_rng(rng), min(TRIAL_ITERATIONS, n_iter))
+        found = _likelier(backend, outputs, X, N, np.random.default_rng(rng), min(TRIAL_ITERATIONS, n_iter))
     for i, loss in enumerate(found.losses):
         if callback is not None:
             callback(i, loss)
@@ -173,19 +171,19 @@ def _checked(start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return start
 
 
-def _mixture(kernels: ModuleType, frames: Any, B: np.ndarray) -> Mixture:
+def _mixture(backend: Backend, outputs: Outputs, B: Array) -> Mixture:
     N = B.shape[1]
-    return Mixture(kernels.Angular(frames, B, FLOOR), np.full((N, frames.n_frames), 1.0 / N))
+    return Mixture(backend.angular_mixture(outputs, B, FLOOR), np.full((N, outputs.n_frames), 1.0 / N))
 
 
 def _likelier(
-    kernels: ModuleType, frames: Any, X: np.ndarray, N: int, rng: np.random.Generator, n_iter: int
+    backend: Backend, outputs: Outputs, X: np.ndarray, N: int, rng: np.random.Generator, n_iter: int
 ) -> Mixture:  # fmt: skip
     """The better of two beginnings, a few iterations on."""
-    tried = [_mixture(kernels, frames, _blind(kernels, frames, X, N, rng))]
+    tried = [_mixture(backend, outputs, _blind(backend, outputs, X, N, rng))]
     delays = standing_out(X, N)
     if delays is not None:
-        tried.append(_mixture(kernels, frames, _steered(delays, len(X))))
+        tried.append(_mixture(backend, outputs, _steered(delays, len(X))))
     for mixture in tried:
         for _ in range(n_iter):
             mixture.step()
@@ -206,13 +204,13 @@ def _directions(X: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return B
 
 
-def _blind(kernels: ModuleType, frames: Any, X: np.ndarray, N: int, rng: np.random.Generator) -> np.ndarray:
+def _blind(backend: Backend, outputs: Outputs, X: np.ndarray, N: int, rng: np.random.Generator) -> np.ndarray:
     """B from a clustering of every bin by itself, with weights that are the same in all frames, put in one order."""
     F, M, T = X.shape
     A = rng.normal(size=(F, N, M, M)) + 1j * rng.normal(size=(F, N, M, M))
     B = A @ A.conj().swapaxes(2, 3)
     B *= M / np.trace(B, axis1=2, axis2=3).real[:, :, None, None]
-    state = kernels.Angular(frames, B + BLUR * np.eye(M), FLOOR)
+    state = backend.angular_mixture(outputs, B + BLUR * np.eye(M), FLOOR)
     weights = np.full((N, T), 1.0 / N)
     for _ in range(BLIND_ITERATIONS):
         state.step(weights)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from numbers import Real
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from bss.backends import dispatch, numeric
+from bss.backends.protocol import Array, Backend
 from bss.errors import InputError, SolverError, UsageError, check_int
 from bss.solvers.contrasts import Contrast
 from bss.solvers.result import Separation
@@ -20,7 +21,7 @@ Callback = Callable[[int, float], Any]
 
 
 def majorise_minimise(
-    X: np.ndarray,
+    X: Array,
     contrast: Contrast,
     update: Update,
     *,
@@ -28,7 +29,7 @@ def majorise_minimise(
     n_iter: int = 50,
     tol: float = 1e-6,
     rng: int | np.random.Generator = 0,
-    start: np.ndarray | None = None,
+    start: Array | None = None,
     callback: Callback | None = None,
 ) -> Separation:
     """Lower sum_n E[G_n(y_n)] - 2 sum_f log |det W_f| from a start.
@@ -64,16 +65,16 @@ def majorise_minimise(
     N = check_sources(n_sources, M)
     check_int("n_iter", n_iter, 1)
     check_tol(tol)
-    kernels = dispatch.of(X)
-    level = numeric.level(X)
-    W = first_demixing(kernels, start, X, N)
+    backend = dispatch.of(X)
+    unit = level(X)
+    W = first_demixing(backend, start, X, N)
     if N < M:
-        background(kernels.covariance(X), W, N)
-    frames = kernels.Frames(X, W, N, level)  # levels near one, so that one rule for small numbers serves
-    state = contrast.start(kernels, frames, np.random.default_rng(rng))
+        background(backend, backend.covariance(X), W, N)
+    outputs = backend.outputs(X, W, N, unit)  # levels near one, so that one rule for small numbers serves
+    state = contrast.start(backend, outputs, np.random.default_rng(rng))
     losses: list[float] = []
     for i in range(n_iter):
-        losses.append(contrast.step(frames, state, update) / F)
+        losses.append(contrast.step(outputs, state, update) / F)
         if not np.isfinite(losses[-1]):
             raise SolverError(
                 f"the separation diverged in iteration {i}", "its objective is no longer finite",
@@ -83,12 +84,12 @@ def majorise_minimise(
             callback(i, losses[-1])
         if tol > 0 and i > 0 and losses[-2] - losses[-1] < tol:
             break
-    return _finish(X, frames.demixing(), losses, tol)
+    return _finish(backend, X, outputs.demixing(), losses, tol)
 
 
-def _finish(X: np.ndarray, W: np.ndarray, losses: list[float], tol: float) -> Separation:
-    W = W.astype(X.dtype)
-    if not np.isfinite(W).all():
+def _finish(backend: Backend, X: Array, W: Array, losses: list[float], tol: float) -> Separation:
+    W = backend.cast(W, X)
+    if not backend.is_finite(W):
         raise SolverError("the separation diverged", "its demixing is not finite", "`bss check` on the recording")
     fall = losses[-2] - losses[-1] if len(losses) > 1 else np.inf
     rose = -fall > max(tol, numeric.floor(np.float32, abs(losses[-1])))  # by more than roundings, at any precision
@@ -101,40 +102,41 @@ def _finish(X: np.ndarray, W: np.ndarray, losses: list[float], tol: float) -> Se
     return Separation(W, X, np.asarray(losses), len(losses), converged, message)
 
 
-def first_demixing(kernels: ModuleType, start: np.ndarray | None, X: np.ndarray, N: int) -> np.ndarray:
+def first_demixing(backend: Backend, start: Array | None, X: Array, N: int) -> Array:
     """(F, M, M) with `start` (F, N, M), at a scale that keeps the level of X, or the identity, in its first N rows."""
     F, M, _ = X.shape
-    W = np.zeros((F, M, M), np.complex128)
-    W[:] = np.eye(M)
+    W = backend.identity(F, M, M, like=X)
     if start is not None:
-        start = np.asarray(start)
+        if not dispatch.known(start):
+            start = np.asarray(start)
         if start.shape != (F, N, M):
             raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
-        if not np.isfinite(start).all() or not start.any():
+        if not backend.is_finite(start) or not start.any():
             raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
-        unit = (start / np.abs(start).max()).astype(X.dtype)
-        powers = kernels.pooled_powers(X, unit / X.real.dtype.type(numeric.level(X)), np.ones((F, N)), X.shape[2])
+        unit = backend.cast(start / abs(start).max(), X)
+        powers = backend.pooled_powers(X, unit / level(X), None, X.shape[2])
         if not powers.any():
             raise UsageError("start makes silence of the recording", hint="the demixing of a solve that went well")
-        W[:, :N] = unit / np.sqrt(powers.mean(dtype=np.float64))
+        W[:, :N] = backend.double(unit) / math.sqrt(backend.total(powers) / (F * N))
     return W
 
 
-def background(C: np.ndarray, W: np.ndarray, N: int) -> None:
+def background(backend: Backend, C: Array, W: Array, N: int) -> None:
     """Rows N.. of W (F, M, M) := [J, -I], uncorrelated with the sources: eq. 13 of Scheibler and Ono (2019). In place.
 
     Bins may be silent: nothing is uncorrelated there, J = 0, and the sources are the first microphones, lest W be singular.
     """
-    W[~C.any((1, 2)), :N] = np.eye(N, W.shape[2])
+    M = W.shape[1]
+    W[~C.any((1, 2)), :N] = backend.identity(N, M, like=W)
     CW = C @ W[:, :N].conj().swapaxes(1, 2)  # (F, M, N)
-    W[:, N:, :N] = CW[:, N:] @ np.linalg.pinv(CW[:, :N])
-    W[:, N:, N:] = -np.eye(W.shape[1] - N)
+    W[:, N:, :N] = CW[:, N:] @ backend.pseudo_inverse(CW[:, :N])
+    W[:, N:, N:] = -backend.identity(M - N, M - N, like=W)
 
 
-def check_spectra(X: Any) -> np.ndarray:
+def check_spectra(X: Any) -> Array:
     """X as a complex, finite (F, M, T) array, or InputError saying what came and what was expected."""
-    dispatch.of(X)
-    if X.ndim != 3 or X.dtype not in (np.complex64, np.complex128):
+    backend = dispatch.of(X)
+    if X.ndim != 3 or backend.precision(X) not in (np.complex64, np.complex128):
         raise InputError(
             f"X is {X.dtype} of shape {X.shape}", "expected complex (F, M, T): bins, microphones, frames",
             "X = bss.Stft(4096, 1024).forward(x)",
@@ -145,14 +147,28 @@ def check_spectra(X: Any) -> np.ndarray:
             f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
         )  # fmt: skip
-    broken = not np.isfinite(numeric.square_sum(X))
+    broken = not np.isfinite(backend.square_sum(X))
     for m in range(M if broken else 0):  # which it is, takes longer to tell
-        if not np.isfinite(X[:, m].real.sum(dtype=np.float64) + X[:, m].imag.sum(dtype=np.float64)):
+        if not np.isfinite(backend.total(X[:, m].real) + backend.total(X[:, m].imag)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
     silent = [m for m in range(M) if not X[:, m].any()]
     if 0 < len(silent) < M:
         raise InputError(f"channel {silent[0]} of X is silent", "nothing can be demixed with it", "leave that channel out")
     return X  # type: ignore[no-any-return]
+
+
+def level(X: Array) -> float:
+    """Root mean square of an array of any shape, summed in float64.
+
+    Raises
+    ------
+    InputError
+        The array holds only zeros.
+    """
+    total = dispatch.of(X).square_sum(X)
+    if total <= 0.0:
+        raise InputError("the recording is silent", "there is nothing to separate", "another recording, or `bss check`")
+    return math.sqrt(total / math.prod(X.shape))
 
 
 def check_tol(tol: Any) -> None:

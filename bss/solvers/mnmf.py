@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Backend, FastMnmf, Outputs
 from bss.errors import check_int
 from bss.solvers import updates
-from bss.solvers.contrasts import Gauss
+from bss.solvers.contrasts import Gauss, Iterated
 from bss.solvers.mm import Callback, background, check_spectra, majorise_minimise
 from bss.solvers.result import Separation, without_demixing
 from bss.solvers.updates import Update
@@ -81,16 +80,37 @@ def fastmnmf(
     >>> np.allclose(separation.sources.sum(1), X[:, 0])
     True
     """
+    M = check_spectra(X).shape[1]
+    check_int("reference_mic", reference_mic, 0, M - 1)
+    return fit(
+        X, n_sources=n_sources, n_components=n_components, update=update, n_iter=n_iter, tol=tol, rng=rng, start=start,
+        reference_mic=reference_mic, callback=callback,
+    )[0]  # fmt: skip
+
+
+def fit(
+    X: np.ndarray,
+    *,
+    n_sources: int | None = None,
+    n_components: int = 4,
+    update: str | Update = "ip",
+    n_iter: int = 50,
+    tol: float = 1e-6,
+    rng: int | np.random.Generator = 0,
+    start: np.ndarray | None = None,
+    reference_mic: int = 0,
+    callback: Callback | None = None,
+) -> tuple[Separation, FastMnmf]:
+    """`fastmnmf`, and the model that it has learned, which gives the sources at every microphone."""
     X = check_spectra(X)
     M = X.shape[1]
     N = M if n_sources is None else check_int("n_sources", n_sources, 1)
-    check_int("reference_mic", reference_mic, 0, M - 1)
     model = _Directional(N, check_int("n_components", n_components, 1))
-    move = updates.by_name(update)
     if start is None:
         start = first_diagonaliser(X, min(N, M))
-    found = majorise_minimise(X, model, move, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback)
-    return without_demixing(found, model.state.wiener(reference_mic))
+    step = updates.by_name(update)
+    solved = majorise_minimise(X, model, step, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback)
+    return without_demixing(solved, model.learned.wiener(reference_mic)), model.learned
 
 
 def first_diagonaliser(X: np.ndarray, N: int) -> np.ndarray:
@@ -99,12 +119,13 @@ def first_diagonaliser(X: np.ndarray, N: int) -> np.ndarray:
     Q = np.zeros((F, M, M), np.complex128)
     Q[:, :N] = majorise_minimise(X, Gauss(), updates.IP2, n_sources=N, n_iter=START_ITER, tol=0).demixing
     if N < M:
-        background(dispatch.of(X).covariance(X), Q, N)
+        backend = dispatch.of(X)
+        background(backend, backend.covariance(X), Q, N)
     return Q
 
 
 @dataclass
-class _Directional:
+class _Directional(Iterated):
     """Gauss with variances B H of N sources, each spread over all outputs by its row of g: eq. 32 of Sekiguchi et al. (2020).
 
     A contrast of M outputs. It keeps its state, because the caller wants the Wiener filter that it is.
@@ -112,24 +133,26 @@ class _Directional:
 
     n_sources: int
     n_components: int
-    state: Any = None
+    state: FastMnmf | None = None
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> FastMnmf:
         """B and H at random, at the loudness that the outputs have per bin and per frame; g nearly diagonal."""
-        N, M, K = self.n_sources, frames.n_sources, self.n_components
+        N, M, K = self.n_sources, outputs.n_sources, self.n_components
         g = np.full((N, M), BESIDE)
         g[np.arange(M) % N, np.arange(M)] = 1
         for n in range(M, N):  # of more sources than outputs, the rest come from somewhere between
             g[n] = rng.uniform(0.3, 1.0, M)
         g /= g.sum(1, keepdims=True)
-        loudness = np.einsum("nm,mt->nt", g, frames.power())  # not BLAS, whose sums depend on its number of threads
+        loudness = np.einsum("nm,mt->nt", g, outputs.power())  # not BLAS, whose sums depend on its number of threads
         loudness /= loudness.mean(1, keepdims=True)
-        B = rng.uniform(0.1, 1.0, (N, frames.n_bins, K)) * np.einsum("nm,mf->nf", g, frames.bin_power())[:, :, None]
-        H = rng.uniform(0.1, 1.0, (N, K, frames.n_frames)) * loudness[:, None]
-        self.state = kernels.Directions(frames, B, H, g)
+        B = rng.uniform(0.1, 1.0, (N, outputs.n_bins, K)) * np.einsum("nm,mf->nf", g, outputs.bin_power())[:, :, None]
+        H = rng.uniform(0.1, 1.0, (N, K, outputs.n_frames)) * loudness[:, None]
+        self.state = backend.fast_mnmf(outputs, B, H, g)
         return self.state
 
-    def step(self, frames: Any, state: Any, update: Update) -> float:
-        """Spectra, diagonaliser, activations, g; returns the loss between the first two."""
-        log_det = float(frames.log_det)
-        return float(state.move(update.name)) - log_det
+    @property
+    def learned(self) -> FastMnmf:
+        """The state after the iterations."""
+        if self.state is None:
+            raise RuntimeError("no iteration has been made")
+        return self.state

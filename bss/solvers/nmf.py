@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.backends import dispatch, numeric
+from bss.backends import dispatch
+from bss.backends.protocol import Array
 from bss.errors import check_int
+from bss.solvers import mm
 
 ENOUGH = 512  # bins from which activations can be told
 SPARSEST = 8
 LAST = 5  # steps with all bins: spectra follow their activations quickly
 
 
-def fit_nmf(
-    Y: np.ndarray, n_components: int, *, n_iter: int = 20, rng: int | np.random.Generator = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def fit_nmf(Y: Array, n_components: int, *, n_iter: int = 20, rng: int | np.random.Generator = 0) -> tuple[Array, Array]:
     """Spectra and activations whose product is close to the powers of the sources, under the Itakura-Saito divergence.
 
     Activations are the same for all bins, so all but the last steps learn them from some of the bins only.
@@ -42,10 +42,10 @@ def fit_nmf(
     """
     check_int("n_components", n_components, 1)
     check_int("n_iter", n_iter, 1)
-    level = numeric.level(Y)
-    state = dispatch.of(Y).Factor(Y, n_components, np.random.default_rng(rng))
+    level = mm.level(Y)
+    state = dispatch.of(Y).nmf(Y, n_components, np.random.default_rng(rng))
     stride = min(max(1, len(Y) // ENOUGH), SPARSEST)
     for i in range(n_iter):
         state.step(1 if i >= n_iter - LAST else stride)
     basis, activation = state.factors()
-    return basis / np.float32(level**2), activation
+    return basis / level**2, activation

@@ -4,17 +4,14 @@ phases between the microphones are those of a few delays."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from functools import partial
 
 import numpy as np
-import scipy.fft
 
 from bss.backends import dispatch
-from bss.backends.cpu import threads
+from bss.backends.protocol import Array, Backend
 
 FRAMES = 600  # that orders are told by, at most: more of them are averaged
-WIDTH = 16  # frames are filled up with zeros to a multiple of the widest vector
 FLOOR = 1e-3  # of a bin's mean power, under which a source is silent
 BINS = 4097  # of the spectra that the reaches are for; they scale with the number of bins
 LAGS = 64  # samples, the largest delay between two microphones
@@ -30,9 +27,7 @@ WHOLE = ((1, 0),)
 Steps = tuple[tuple[int, int], ...]
 
 
-def align(
-    activity: np.ndarray, *, phases: np.ndarray | None = None, loudness: np.ndarray | None = None, candidates: int = 1
-) -> np.ndarray:
+def align(activity: Array, *, phases: Array | None = None, loudness: Array | None = None, candidates: int = 1) -> np.ndarray:
     """The order in which every bin's sources belong together.
 
     Neighbouring bins are joined to groups, groups to larger groups, each time in the order in which their activities correlate
@@ -68,40 +63,34 @@ def align(
     if N == 1 or F == 1:
         return raw
     joined = raw.copy()
-    search.kernels.join(search.features, joined)
+    search.backend.join(search.features, joined)
     joined = search.improve(joined, WHOLE, whole=1.0, n_passes=20)
     if candidates == 1 or phases is None:
         return search.improve(joined, SINGLE)
-    found: list[Any] = [None] * 3
-
-    def work(first: int, step: int) -> None:
-        for c in range(first, len(found), step):
-            found[c] = search.candidate(c, raw, joined)
-
-    threads.run(work)
-    best: np.ndarray = max(found, key=search.alike)
-    return best
+    found = search.backend.in_parallel([partial(search.candidate, c, raw, joined) for c in range(3)])
+    return max(found, key=search.alike)
 
 
-def log_powers(powers: np.ndarray) -> np.ndarray:
+def log_powers(powers: Array) -> Array:
     """(F, N, T) float32: log of powers (F, N, T) relative to their mean in the bin, and no less than FLOOR of it."""
-    mean = powers.mean((1, 2), keepdims=True)
-    relative = powers / np.where(mean > 0, mean, 1) + FLOOR
-    return np.asarray(np.log(relative, dtype=np.float32))
+    backend, mean = dispatch.of(powers), powers.mean((1, 2), keepdims=True)
+    return backend.log(backend.single(powers / backend.where(mean > 0, mean, 1) + FLOOR))
 
 
-def shares(images: np.ndarray) -> np.ndarray:
+def shares(images: Array) -> Array:
     """(F, N, T) share that each source has of the power in a bin and frame, from the sources' powers (F, N, T)."""
     total = images.sum(1, keepdims=True)
-    return np.asarray(images / np.where(total > 0, total, 1))
+    share: Array = images / dispatch.of(images).where(total > 0, total, 1)
+    return share
 
 
-def unit(activity: np.ndarray) -> np.ndarray:
+def unit(activity: Array) -> Array:
     """Activities in float32, of mean zero and length one over frames; constant ones are zero."""
-    v: np.ndarray = np.subtract(activity, activity.mean(2, keepdims=True), dtype=np.float32)
-    length = np.sqrt(np.einsum("fnt,fnt->fn", v, v))[:, :, None]
-    v /= np.where(length > 1e-6, length, 1)
-    return v
+    backend = dispatch.of(activity)
+    v = backend.single(activity) - backend.single(activity.mean(2, keepdims=True))
+    length = (backend.inner(v, v) ** 0.5)[:, :, None]
+    unit: Array = v / backend.where(length > 1e-6, length, 1)
+    return unit
 
 
 def scaled_reach(reach: int, F: int) -> int:
@@ -113,11 +102,11 @@ def scaled_reach(reach: int, F: int) -> int:
 class Search:
     """What orders are told by: features (F, N, T) and their products, and phases (N, M - 1, F) where they are known."""
 
-    kernels: ModuleType
-    features: np.ndarray
-    products: np.ndarray
-    phases: np.ndarray | None
-    loudness: np.ndarray
+    backend: Backend
+    features: Array
+    products: Array
+    phases: Array | None
+    loudness: Array | None
 
     def candidate(self, c: int, raw: np.ndarray, joined: np.ndarray) -> np.ndarray:
         """One of three orders (F, N): by single bins, by blocks of them, or by phases first."""
@@ -136,7 +125,7 @@ class Search:
 
     def alike(self, order: np.ndarray) -> float:
         """How well each bin correlates with those about it."""
-        return float(self.kernels.coherence(self.features, self.products, order, scaled_reach(ALIKE, len(self.features))))
+        return self.backend.coherence(self.features, self.products, order, scaled_reach(ALIKE, len(self.features)))
 
     def improve(
         self, order: np.ndarray, steps: Steps, *, whole: float = 0.3, phase: float = 0.0, n_passes: int = 3
@@ -146,10 +135,10 @@ class Search:
         for size, reach in steps:
             for k in range(n_passes):
                 edges = self._edges(size, k)
-                fits = self._phase_fits(order, edges) if phase > 0 else np.empty((0, 0, 0))
+                fits = self._phase_fits(order, edges) if phase > 0 else None
                 if size == 1:
-                    how = (scaled_reach(reach, len(order)), whole, phase)
-                    changed = self.kernels.ordering_pass(self.features, self.products, order, fits, *how)
+                    bins = scaled_reach(reach, len(order))
+                    changed = self.backend.ordering_pass(self.features, self.products, order, fits, bins, whole, phase)
                 else:
                     changed = self._pass_of_blocks(order, edges, fits, reach, whole, phase)
                 if changed == 0:
@@ -157,13 +146,11 @@ class Search:
         return order
 
     def _pass_of_blocks(
-        self, order: np.ndarray, edges: np.ndarray, fits: np.ndarray, reach: int, whole: float, phase: float
+        self, order: np.ndarray, edges: np.ndarray, fits: Array | None, reach: int, whole: float, phase: float
     ) -> int:
-        _, N, T = self.features.shape
-        sums, places = np.empty((len(edges) - 1, N, T), np.float32), np.tile(np.arange(N), (len(edges) - 1, 1))
-        self.kernels.block_sums(self.features, order, edges, sums)
-        products = self.kernels.grams(sums)
-        changed: int = self.kernels.ordering_pass(sums, products, places, fits, reach, whole, phase)
+        sums = self.backend.block_sums(self.features, order, edges)
+        places = np.tile(np.arange(order.shape[1]), (len(edges) - 1, 1))
+        changed = self.backend.ordering_pass(sums, self.backend.grams(sums), places, fits, reach, whole, phase)
         order[:] = np.take_along_axis(order, np.repeat(places, np.diff(edges), axis=0), axis=1)
         return changed
 
@@ -174,34 +161,19 @@ class Search:
             return np.arange(F + 1)
         return np.unique(np.concatenate([[0], np.arange(size // 2 if k % 2 else 0, F, size), [F]]))
 
-    def _phase_fits(self, order: np.ndarray, edges: np.ndarray) -> np.ndarray:
-        """(blocks, N, N) how well the source in one place fits the delays of another; see the kernel."""
+    def _phase_fits(self, order: np.ndarray, edges: np.ndarray) -> Array | None:
+        """(blocks, N, N) how well the source in one place fits the delays of another."""
         if self.phases is None:
-            return np.empty((0, 0, 0))
-        N, _, F = self.phases.shape
-        placed = self.phases[order.T, :, np.arange(F)].transpose(0, 2, 1)  # (N, M - 1, F)
-        r = scipy.fft.irfft(placed * self.loudness, axis=2)
-        if r.shape[2] > 2 * LAGS + 1:
-            r[:, :, LAGS + 1 : -LAGS] = 0
-        height = np.abs(r)
-        r *= (height / np.maximum(height.max(2, keepdims=True), 1e-20)) ** SHARP
-        template = scipy.fft.rfft(r, axis=2)
-        template /= np.maximum(np.sqrt(np.mean(np.abs(template) ** 2, axis=2, keepdims=True)), 1e-20)
-        fits = np.empty((len(edges) - 1, N, N))
-        self.kernels.phase_fits(template, self.phases, order, edges, fits)
-        return fits
+            return None
+        return self.backend.phase_fits(self.phases, self.loudness, order, edges, n_lags=LAGS, sharpness=SHARP)
 
 
-def _search(activity: np.ndarray, phases: np.ndarray | None, loudness: np.ndarray | None) -> Search:
-    kernels = dispatch.of(activity)
-    F, _, T = activity.shape
-    pool = -(-T // FRAMES)
-    if pool > 1:
-        activity = np.add.reduceat(activity, np.arange(0, T, pool), axis=2)
-    v = unit(activity)
-    features = np.zeros((*v.shape[:2], -(-v.shape[2] // WIDTH) * WIDTH), np.float32)
-    features[:, :, : v.shape[2]] = v
+def _search(activity: Array, phases: Array | None, loudness: Array | None) -> Search:
+    backend = dispatch.of(activity)
+    pool = -(-activity.shape[2] // FRAMES)
+    features = backend.padded(unit(backend.pooled(activity, pool) if pool > 1 else activity))
     if phases is not None:
-        phases = np.ascontiguousarray(phases.transpose(1, 2, 0), np.complex64)
-    weights = np.ones(F, np.float32) if loudness is None else loudness.astype(np.float32)
-    return Search(kernels, features, kernels.grams(features), phases, weights)
+        phases = backend.phases_by_source(phases)
+    if loudness is not None:
+        loudness = backend.single(loudness)
+    return Search(backend, features, backend.grams(features), phases, loudness)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Backend
 from bss.checks import check_shape
 from bss.errors import SolverError, UsageError, check_int
 from bss.solvers.mm import Callback, check_sources
@@ -28,7 +28,7 @@ class Problem:
     K: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
-    kernels: ModuleType
+    backend: Backend
     callback: Callback | None
     losses: list[float] = field(default_factory=list)
 
@@ -36,20 +36,20 @@ class Problem:
     def of(cls, X: Any, n_sources: int | None, n_iter: int, callback: Callback | None) -> Problem:
         """Check what the user gave, and whiten."""
         check_int("n_iter", n_iter, 1)
-        kernels = dispatch.of(X)
+        backend = dispatch.of(X)
         if np.iscomplexobj(X):
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
         x = check_shape(X, name="X")  # whitening tells whether all samples are finite
         if n_sources is not None:
             n_sources = check_sources(n_sources, len(x))
         K, mean, covariance = whitening_matrix(x, n_sources)
-        return cls(x, K, mean, np.sqrt(np.diag(covariance)), kernels, callback)
+        return cls(x, K, mean, np.sqrt(np.diag(covariance)), backend, callback)
 
     def pass_over(
         self, W: np.ndarray, nonlinearity: str, stride: int, *, value: bool = True
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """E[g(y) z^T] (R, R), E[g'(y)] and, where asked for, E[G(y)] (R,) of y = W z, z = K (x - mean) white and never stored."""
-        cross, slope, values = self.kernels.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
+        cross, slope, values = self.backend.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
         return cross @ self.K.T, slope, values
 
     def strides(self, *, eighth: bool = False) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Array
 from bss.errors import UsageError
 
 
@@ -35,23 +36,22 @@ class Separation:
     """
 
     demixing: Any  # as described; checkers could not tell which solvers give None
-    observed: np.ndarray = field(repr=False)
+    observed: Array = field(repr=False)
     loss: np.ndarray = field(repr=False)
     n_iter: int
     converged: bool
     message: str
-    given: np.ndarray | None = field(default=None, repr=False, kw_only=True)
+    given: Array | None = field(default=None, repr=False, kw_only=True)
 
     @cached_property
-    def sources(self) -> np.ndarray:
+    def sources(self) -> Array:
         """(F, N, T) spectra, or (N, n) signals; made when first asked for, as they are as large as the recording."""
         if self.given is not None:
             return self.given
-        sources: np.ndarray = dispatch.of(self.observed).demix(self.demixing, self.observed)
-        return sources
+        return dispatch.of(self.observed).demix(self.demixing, self.observed)
 
     @cached_property
-    def mixing(self) -> np.ndarray:
+    def mixing(self) -> Array:
         """A (F, M, N) or (M, N): how each source reaches each microphone; made when first asked for, and kept.
 
         Raises
@@ -63,13 +63,14 @@ class Separation:
 
     def permuted(self, order: np.ndarray) -> Separation:
         """Sources in another order per bin: source n of bin f is what was order[f, n]. A mixing that is known goes along."""
-        permuted = replace(self, demixing=np.take_along_axis(self.demixing, order[:, :, None], axis=1))
+        backend = dispatch.of(self.observed)
+        permuted = replace(self, demixing=backend.take_along(self.demixing, order[:, :, None], 1))
         if "mixing" in vars(self):  # `replace` keeps nothing that was learned from another demixing
-            vars(permuted)["mixing"] = np.take_along_axis(self.mixing, order[:, None], axis=2)
+            vars(permuted)["mixing"] = backend.take_along(self.mixing, order[:, None], 2)
         return permuted
 
 
-def mixing_of(separation: Separation, X: np.ndarray) -> np.ndarray:
+def mixing_of(separation: Separation, X: Array) -> Array:
     """A (F, M, N) or (M, N) of a separation of X (F, M, T) or (M, n).
 
     The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to X.
@@ -80,17 +81,18 @@ def mixing_of(separation: Separation, X: np.ndarray) -> np.ndarray:
             "this separation has no demixing matrix", "its method treats every frame by itself (masks, Wiener filters)",
             "use its sources as they are: they have the level of the reference microphone already",
         )  # fmt: skip
+    backend = dispatch.of(X)
     if W.shape[-1] == W.shape[-2]:
-        return np.asarray(np.linalg.inv(W))
-    stacked = X if X.ndim == 3 else X[None]
-    C = dispatch.of(X).covariance(stacked)
-    C[~C.any(axis=(1, 2))] = np.eye(C.shape[1])  # an empty bin: as if its microphones were unrelated
+        return backend.inverse(W)
+    M, stacked = W.shape[-1], X if X.ndim == 3 else X[None]
+    C = backend.covariance(stacked)
+    C[~C.any((1, 2))] = backend.cast(backend.identity(M, M, like=C).real, C)  # an empty bin: as if its microphones were unrelated
     V = W if W.ndim == 3 else W[None]
     CW = C @ V.conj().swapaxes(1, 2)
-    A = np.linalg.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
-    return np.asarray(A if X.ndim == 3 else A[0], W.dtype)
+    A = backend.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
+    return backend.cast(A if X.ndim == 3 else A[0], W)
 
 
-def without_demixing(separation: Separation, sources: np.ndarray) -> Separation:
+def without_demixing(separation: Separation, sources: Array) -> Separation:
     """The same solve, with sources that no matrix makes of what was observed."""
     return replace(separation, demixing=None, given=sources)

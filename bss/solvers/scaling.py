@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
+from bss.backends import dispatch
+from bss.backends.protocol import Array
 from bss.errors import check_int
 from bss.solvers.result import Separation, mixing_of
 
 
-def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
+def mixing(separation: Separation, X: Array) -> Array:
     """A (F, M, N) or (M, N): how each source reaches each microphone. A[f, m, n] y_n is the image of source n at m.
 
     The inverse of a square demixing; with more microphones than sources the least-squares fit of the sources to them.
@@ -18,7 +18,7 @@ def mixing(separation: Separation, X: np.ndarray) -> np.ndarray:
     return separation.mixing if X is separation.observed else mixing_of(separation, X)
 
 
-def projection_back(separation: Separation, X: np.ndarray, *, reference_mic: int = 0) -> Separation:
+def projection_back(separation: Separation, X: Array, *, reference_mic: int = 0) -> Separation:
     """Each source as the reference microphone hears it.
 
     Parameters
@@ -59,7 +59,7 @@ def projection_back(separation: Separation, X: np.ndarray, *, reference_mic: int
     return _scaled(separation, A[..., reference_mic, :])
 
 
-def minimal_distortion(separation: Separation, X: np.ndarray) -> Separation:
+def minimal_distortion(separation: Separation, X: Array) -> Separation:
     """Each source n as microphone n hears it: W <- diag(W^-1) W, the least change of the recording.
 
     Parameters
@@ -91,10 +91,10 @@ def minimal_distortion(separation: Separation, X: np.ndarray) -> Separation:
     >>> np.allclose(np.diag(np.linalg.inv(separation.demixing)), 1)
     True
     """
-    return _scaled(separation, np.diagonal(mixing(separation, X), axis1=-2, axis2=-1))
+    return _scaled(separation, dispatch.of(X).diagonal(mixing(separation, X)))
 
 
-def _scaled(separation: Separation, gain: np.ndarray) -> Separation:
+def _scaled(separation: Separation, gain: Array) -> Separation:
     """The separation with row n of every bin multiplied by gain (..., N)."""
-    gain = gain.astype(separation.demixing.dtype)[..., None]
+    gain = dispatch.of(gain).cast(gain, separation.demixing)[..., None]
     return replace(separation, demixing=separation.demixing * gain)

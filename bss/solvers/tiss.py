@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from bss.backends import dispatch
+from bss.backends.protocol import Backend, JointPrediction, Outputs, SourceModel
 from bss.errors import UsageError
 from bss.solvers import contrasts, updates
 from bss.solvers.contrasts import Contrast, Nmf, Spherical
@@ -53,20 +52,27 @@ class _Joint:
     X: np.ndarray
     taps: int
     delay: int
-    past: Any = None
+    prediction: JointPrediction | None = None
 
-    def start(self, kernels: ModuleType, frames: Any, rng: np.random.Generator) -> Any:
-        self.past = kernels.Past(frames, self.X, self.taps, self.delay)
-        return self.contrast.start(kernels, frames, rng)
+    def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
+        self.prediction = backend.joint_prediction(outputs, self.X, self.taps, self.delay)
+        return self.contrast.start(backend, outputs, rng)
 
-    def step(self, frames: Any, state: Any, update: Update) -> float:
-        loss = self.contrast.step(frames, state, update)
+    def step(self, outputs: Outputs, state: SourceModel, update: Update) -> float:
+        loss = self.contrast.step(outputs, state, update)
         if isinstance(self.contrast, Nmf):
-            self.past.move_lowrank(state)
+            self.started.update_low_rank(state)
         elif isinstance(self.contrast, Spherical):
-            r = contrasts.floored(np.sqrt(frames.n_bins * frames.power()))
-            self.past.move(self.contrast.weights(r, frames.n_bins))
+            r = contrasts.floored(dispatch.of(self.X), (outputs.n_bins * outputs.power()) ** 0.5)
+            self.started.update(self.contrast.weights(r, outputs.n_bins))
         return loss
+
+    @property
+    def started(self) -> JointPrediction:
+        """The filters, of a solve that has begun."""
+        if self.prediction is None:
+            raise RuntimeError("no iteration has been made")
+        return self.prediction
 
 
 def tiss(
@@ -145,8 +151,9 @@ def tiss(
     found = majorise_minimise(
         X, joint, updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
     )
-    filters = joint.past.filters.astype(X.dtype)
-    dry = Dereverberated(dispatch.of(X).without_past(X, filters, delay), filters, delay, found.n_iter, found.message + note)
+    backend = dispatch.of(X)
+    filters = backend.cast(joint.started.filters, X)
+    dry = Dereverberated(backend.without_prediction(X, filters, delay), filters, delay, found.n_iter, found.message + note)
     how = (found.loss, found.n_iter, found.converged, found.message + note)
     return JointSeparation(found.demixing, dry.spectra, *how, dry)
 

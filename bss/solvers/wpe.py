@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bss.backends import dispatch, numeric
+from bss.backends import dispatch
 from bss.errors import InputError, UsageError, check_int
+from bss.solvers import mm
 from bss.solvers.mm import check_spectra
 
 FRAMES_PER_TAP = 4  # at least so many frames for each coefficient of a filter: fewer, and it predicts the speech away
@@ -59,8 +60,7 @@ class Dereverberated:
                 f"the filters are for {self.filters.shape[0]} bins and {self.filters.shape[2]} microphones",
                 "the STFT and the microphones that they were found with",
             )
-        dry: np.ndarray = dispatch.of(X).without_past(X, self.filters, self.delay)
-        return dry
+        return dispatch.of(X).without_prediction(X, self.filters, self.delay)
 
 
 def wpe(
@@ -123,10 +123,12 @@ def wpe(
     check_int("n_iter", n_iter, 1)
     check_int("context", context, 0)
     power = None if power is None else check_power(power, X)
-    kernels = dispatch.of(X)
-    how: dict[str, Any] = {"taps": taps, "delay": delay, "n_iter": n_iter, "context": context, "power": power}
-    filters = kernels.prediction_filters(X, **how, level=numeric.level(X)).astype(X.dtype)
-    spectra = kernels.without_past(X, filters, delay)
+    backend = dispatch.of(X)
+    filters = backend.prediction_filters(
+        X, taps=taps, delay=delay, n_iter=n_iter, context=context, power=power, level=mm.level(X)
+    )
+    filters = backend.cast(filters, X)
+    spectra = backend.without_prediction(X, filters, delay)
     return Dereverberated(spectra, filters, delay, n_iter, f"stopped after {n_iter} rounds{note}")
 
 

@@ -257,7 +257,7 @@ def prediction_filters(
     return filters
 
 
-def without_past(X: np.ndarray, filters: np.ndarray, delay: int) -> np.ndarray:
+def without_prediction(X: np.ndarray, filters: np.ndarray, delay: int) -> np.ndarray:
     """x - G^H z of every frame: X (F, M, T) less what G (F, M taps, M) predicts from `delay` frames ago and before."""
     out = np.empty_like(X, order="C")
     threads.run(filter_bins, np.ascontiguousarray(X), np.ascontiguousarray(filters), threads.CHUNKS, delay, out)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bss.networks.source_model.features import FEATURES, features
+
 KIND = "source-model"
 
 
@@ -45,9 +47,7 @@ class SourceModelConfig:
         return self.n_fft // 2 // self.patch_bins
 
 
-FEATURES = 4  # log power of the track and of the others, cosine and sine of the phase between them
 OUTPUTS = 4  # complex gain of the track, complex gain of the others
-RANGE = 1e-5  # powers count from 50 dB under the mean of the recording
 
 
 class Block(nn.Module):
@@ -111,7 +111,7 @@ class SourceModel(nn.Module):
     def alone(self, Y: Tensor, R: Tensor) -> Tensor:
         """(B, bins, T) complex, of spectra of the same shape."""
         frames = Y.shape[2]
-        h = self.embed(self.patches(features(Y, R)))
+        h = self.embed(self.patches(features(Y, R, torch)))
         for block in self.blocks:
             h = block(h)
         gain = self.unpatch(self.head(torch.relu(self.norm(h))), frames).float()
@@ -134,16 +134,6 @@ class SourceModel(nn.Module):
         h = h.view(B, OUTPUTS, c.patch_bins, c.patch_frames, K, T).permute(0, 1, 4, 2, 5, 3)
         h = h.reshape(B, OUTPUTS, c.n_fft // 2, T * c.patch_frames)[..., :frames]
         return torch.cat((h, h[:, :, -1:]), dim=2)
-
-
-def features(Y: Tensor, R: Tensor) -> Tensor:
-    """(B, FEATURES, bins, T) of spectra Y, R (B, bins, T): levels relative to the recording, so that loudness does not matter."""
-    p, q = Y.real**2 + Y.imag**2, R.real**2 + R.imag**2
-    level = (p + q).mean((1, 2), keepdim=True) + torch.finfo(p.dtype).tiny
-    p, q = p / level, q / level
-    cross = Y * R.conj() / level
-    size = torch.sqrt(p * q) + RANGE
-    return torch.stack(((p + RANGE).log() / 4, (q + RANGE).log() / 4, cross.real / size, cross.imag / size), 1)
 
 
 def loss(estimate: Tensor, truth: Tensor, mixture: Tensor) -> Tensor:

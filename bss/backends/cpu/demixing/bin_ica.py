@@ -10,7 +10,7 @@ from bss.backends.cpu.demixing.covariance import sums_of_all
 from bss.backends.cpu.demixing.iss_batched import gather, lanes, scatter, steer_lanes
 from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move, outputs_of_all
 from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
-from bss.backends.cpu.state import Frames
+from bss.backends.cpu.outputs import Outputs
 
 # |y| below which the contrast is quadratic, smooth at zero. The solution has E|y| = 1, whatever the level of a bin.
 CORE = 1e-3
@@ -84,22 +84,21 @@ def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change
             all_outputs(update, Y, f, A, S)
 
 
-class Binwise:
-    """ICA in every bin by itself, on the outputs in `frames`."""
+class BinwiseLaplace:
+    """ICA in every bin by itself."""
 
-    def __init__(self, frames: Frames) -> None:
-        self.frames = frames
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
         self.loss = np.zeros(threads.CHUNKS)
 
-    def move(self, update: str) -> float:
+    def update(self, method: str) -> float:
         """One iteration; E[2 |y|] summed over bins and sources as it began."""
-        f = self.frames
-        group = f.together(update)
+        y = self.outputs
+        group = y.together(method)
         if group > 1:
-            threads.run(binwise_sweep_together, f.outputs, group, f.Y, f.W, f.n_frames, f.share, f.change, self.loss)
+            y.run(binwise_sweep_together, y.size_type, group, y.Y, y.W, y.n_frames, y.load, y.change, self.loss)
         else:
-            how = (f.n_sources, f.n_frames, f.share, f.kind(update))
-            threads.run(binwise_sweep, f.Y, f.W, f.C, *how, f.change, self.loss)
-        f.log_det += float(f.change.sum())
-        loss: float = float(self.loss.sum()) / f.n_frames
+            options = (y.n_sources, y.n_frames, y.load, y.kind(method))
+            y.run(binwise_sweep, y.Y, y.W, y.C, *options, y.change, self.loss)
+        loss: float = float(self.loss.sum()) / y.n_frames
         return loss

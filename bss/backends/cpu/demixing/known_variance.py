@@ -8,11 +8,11 @@ import numpy as np
 from bss.backends.cpu import threads
 from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move
 from bss.backends.cpu.linalg import FAST, INNER_FAST
-from bss.backends.cpu.state import Frames
+from bss.backends.cpu.outputs import Outputs
 
 
 @numba.njit(**INNER_FAST)
-def given_weights(Y, R, f, b, frames, phi):  # type: ignore[no-untyped-def]
+def known_weights(Y, R, f, b, frames, phi):  # type: ignore[no-untyped-def]
     """phi[b, n, t] = 1 / R[f, n, b size + t], zero behind the last frame; returns sum |y|^2 / R + log R."""
     size = phi.shape[2]
     here = min(size, frames - b * size)
@@ -32,7 +32,7 @@ def given_weights(Y, R, f, b, frames, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def given_sweep(first, step, Y, W, C, R, frames, share, update, change, loss):  # type: ignore[no-untyped-def]
+def known_variance_sweep(first, step, Y, W, C, R, frames, share, update, change, loss):  # type: ignore[no-untyped-def]
     """One iteration with variances R (F, N, T), Y, W, C in place; change as in `frame_sweep`, loss[chunk] as it began."""
     bins, blocks, m, _, size = Y.shape
     n_sources, chunks = R.shape[1], loss.shape[0]
@@ -45,26 +45,24 @@ def given_sweep(first, step, Y, W, C, R, frames, share, update, change, loss):  
         change[c], loss[c] = 0.0, 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for b in range(blocks):
-                loss[c] += given_weights(Y, R, f, b, frames, phi)
+                loss[c] += known_weights(Y, R, f, b, frames, phi)
             covariance_sums(update, Y, f, phi, P, G)
             change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
             all_outputs(update, Y, f, A, S)
 
 
-class Given:
-    """Gauss with variances R (F, N, T) that are given, for the outputs in `frames` at their level."""
+class KnownVariances:
+    """Gauss with known variances R (F, N, T), for outputs at their level."""
 
-    def __init__(self, frames: Frames, R: np.ndarray) -> None:
-        self.frames = frames
-        self.R = np.ascontiguousarray(R, frames.dtype)
+    def __init__(self, outputs: Outputs, R: np.ndarray) -> None:
+        self.outputs = outputs
+        self.R = np.ascontiguousarray(R, outputs.dtype)
         self.loss = np.zeros(threads.CHUNKS)
 
-    def move(self, update: str) -> float:
+    def update(self, method: str) -> float:
         """One iteration; E[|y|^2 / R + log R] summed over sources and bins as it began."""
-        f = self.frames
-        how = (f.n_frames, f.share, f.kind(update), f.change, self.loss)
-        threads.run(given_sweep, f.Y, f.W, f.C, self.R, *how)
-        f.log_det += float(f.change.sum())
-        f._power = None
-        loss: float = float(self.loss.sum()) / f.n_frames
+        y = self.outputs
+        options = (y.n_frames, y.load, y.kind(method), y.change, self.loss)
+        y.run(known_variance_sweep, y.Y, y.W, y.C, self.R, *options)
+        loss: float = float(self.loss.sum()) / y.n_frames
         return loss

@@ -8,9 +8,11 @@ import numba
 import numpy as np
 from numba.extending import overload
 
+from bss.backends.cpu import threads
 from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.logarithm import add_up, added_up, log_sum, split
+from bss.backends.cpu.outputs import Outputs, aligned
 
 SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
 TILE = 4  # components that share what is loaded
@@ -247,3 +249,37 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
             temporal_sums(over, B, begin, count, c, above)
             temporal_sums(under, B, begin, count, c, below)
         loss[c] = added_up(total)
+
+
+class LowRank:
+    """The variances of N sources as B H, and their iteration together with the demixing's; Student's t where dof is given."""
+
+    def __init__(self, outputs: Outputs, B: np.ndarray, H: np.ndarray, dof: float | None = None) -> None:
+        self.outputs = outputs
+        self.tail = None if dof is None else outputs.dtype.type(2.0 / (dof + 2.0))
+        self.B = np.array(B, outputs.dtype, order="C")  # a copy: the kernels write to it
+        self.H = outputs.to_blocks(H)
+        shape = (threads.CHUNKS, *self.H.shape)
+        self.above, self.below = aligned(shape, outputs.dtype), aligned(shape, outputs.dtype)
+        self.loss = np.zeros(threads.CHUNKS)
+
+    def H_mean(self) -> np.ndarray:
+        """(N, K) mean of the activations."""
+        return np.asarray(self.H.sum((0, 3), dtype=np.float64) / self.outputs.n_frames)
+
+    def update(self, method: str) -> float:
+        """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] (or what Student's t has for it) summed
+        over bins and sources as it was between the first two, and leaves log_det as it is after."""
+        y = self.outputs
+        options = (y.n_frames, y.floor, y.load, y.kind(method), self.tail)
+        sums = (self.above, self.below, y.change, self.loss)
+        y.run(lowrank_sweep, y.Y, y.W, y.C, self.B, self.H, self.H_mean(), *options, *sums)
+        above, below = self.above.sum(0), self.below.sum(0)
+        tiny = np.finfo(y.dtype).tiny
+        self.H *= np.sqrt(above / np.maximum(below, tiny))
+        mean = np.maximum(self.H_mean(), tiny)  # activations of mean one, the level in the spectra: neither drifts away
+        np.maximum(self.H / mean[None, :, :, None].astype(y.dtype), y.dtype.type(y.floor), out=self.H)
+        self.B *= mean[:, None].astype(y.dtype)
+        self.H[-1, ..., y.n_frames - (y.blocks - 1) * y.size :] = 0
+        loss: float = float(self.loss.sum()) / y.n_frames
+        return loss

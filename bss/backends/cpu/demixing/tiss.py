@@ -9,13 +9,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.backends.cpu import threads
 from bss.backends.cpu.demixing import low_rank
 from bss.backends.cpu.demixing.covariance import products, unpack
 from bss.backends.cpu.demixing.iva import add_power
+from bss.backends.cpu.demixing.low_rank import LowRank
 from bss.backends.cpu.linalg import INNER, INNER_FAST, JIT, background_log_det, solve
-from bss.backends.cpu.state import Frames, LowRank, aligned
+from bss.backends.cpu.outputs import Outputs
 from bss.backends.cpu.wpe import shifted, to_planes
+from bss.backends.protocol import SourceModel
 
 QUIET = 1e-24  # power beside a recording of level one: nothing is predicted from less, whose square single precision loses
 
@@ -103,7 +104,7 @@ def end_with_zeros(a, begin):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER)
 def past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w):  # type: ignore[no-untyped-def]
-    """One sweep in one bin; returns the change of log det C_b of the background's rows, whose weights are one."""
+    """One sweep in one bin; returns the change of -log det C_b of the background's rows, whose weights are one."""
     m, blocks, size = X.shape[1], Y.shape[1], Y.shape[4]
     lead = Z.shape[2] - blocks * size
     before = background_log_det(C, f, n_sources, work) if n_sources < m else 0.0
@@ -117,13 +118,13 @@ def past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P,
     if n_sources == m:
         return 0.0
     plain_covariance(Y, f, frames, P, sums, C[f : f + 1])
-    return background_log_det(C, f, n_sources, work) - before
+    return before - background_log_det(C, f, n_sources, work)
 
 
 @numba.njit(**JIT)
 def past_sweep(first, step, X, Y, W, C, G, phi, frames, scale, delay, n_sources, power, change):  # type: ignore[no-untyped-def]
     """One sweep over the delayed frames of X, with weights phi[b, m, t] common to all bins. Y, C and the filters G
-    (F, M taps, M) in place, power as `frame_power`; change[chunk] of log det C_b."""
+    (F, M taps, M) in place, power as `frame_power`; change[chunk] of -log det C_b."""
     bins, blocks, m, _, size = Y.shape
     rows, chunks = G.shape[1], power.shape[0]
     Z = np.empty((m, 2, delay + rows // m - 1 + blocks * size), Y.dtype)
@@ -158,31 +159,28 @@ def lowrank_past_sweep(first, step, X, Y, W, C, G, B, H, H_mean, frames, small, 
             change[c] += past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w)
 
 
-class Past:
-    """What the outputs of `frames` do without: filters G (F, M taps, M) of the delayed frames of X, y = W (x - G^H z)."""
+class JointPrediction:
+    """What the outputs do without: filters G (F, M taps, M) of the delayed frames of X, y = W (x - G^H z)."""
 
-    def __init__(self, frames: Frames, X: np.ndarray, taps: int, delay: int) -> None:
-        self.frames, self.delay = frames, delay
+    def __init__(self, outputs: Outputs, X: np.ndarray, taps: int, delay: int) -> None:
+        self.outputs, self.delay = outputs, delay
         self.X = np.ascontiguousarray(X)
         bins, m, _ = X.shape
         self.filters = np.zeros((bins, m * taps, m), np.complex128)
-        self.power = aligned((threads.CHUNKS, frames.blocks, frames.n_sources, frames.size), frames.dtype)
 
-    def move(self, phi: np.ndarray) -> None:
+    def update(self, phi: np.ndarray) -> None:
         """One sweep with weights phi (N, T) that all bins share; their scale does not matter, and must not overflow."""
-        f = self.frames
+        y = self.outputs
         phi = phi / phi.mean(1, keepdims=True)
-        background = np.ones((self.X.shape[1] - f.n_sources, f.n_frames))
-        blocked = f.to_blocks(np.concatenate([phi, background]))
-        how = (f.n_frames, 1.0 / f.level, self.delay, f.n_sources)
-        threads.run(past_sweep, self.X, f.Y, f.W, f.C, self.filters, blocked, *how, self.power, f.change)
-        f._power = self.power  # of what the outputs now are
-        f.log_det -= float(f.change.sum())
+        background = np.ones((self.X.shape[1] - y.n_sources, y.n_frames))
+        blocked = y.to_blocks(np.concatenate([phi, background]))
+        options = (y.n_frames, 1.0 / y.level, self.delay, y.n_sources, y.power_sums, y.change)
+        y.run(past_sweep, self.X, y.Y, y.W, y.C, self.filters, blocked, *options, powers=True)
 
-    def move_lowrank(self, variances: LowRank) -> None:
+    def update_low_rank(self, model: SourceModel) -> None:
         """One sweep with the weights 1 / R of R = B H."""
-        f, low = self.frames, variances
-        how = (f.n_frames, f.small, 1.0 / f.level, self.delay)
-        threads.run(lowrank_past_sweep, self.X, f.Y, f.W, f.C, self.filters, low.B, low.H, low.H_mean(), *how, f.change)
-        f.log_det -= float(f.change.sum())
-        f._power = None
+        if not isinstance(model, LowRank):
+            raise TypeError(f"no low-rank variances: {type(model).__qualname__}")
+        y = self.outputs
+        options = (y.n_frames, y.floor, 1.0 / y.level, self.delay, y.change)
+        y.run(lowrank_past_sweep, self.X, y.Y, y.W, y.C, self.filters, model.B, model.H, model.H_mean(), *options)

@@ -15,7 +15,7 @@ from bss.backends.cpu import threads
 from bss.backends.cpu.demixing.covariance import products, unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.logarithm import log_sum
-from bss.backends.cpu.state import Frames, aligned
+from bss.backends.cpu.outputs import Outputs, aligned
 
 HEARD = 1e-24  # power of a frame in a bin, relative to the recording: what is less has no direction
 
@@ -196,15 +196,15 @@ def angular_sweep(first, step, Y, B, weights, blur, learn, masks, share, loss): 
                     unit_trace(V[k], B[f, k])
 
 
-class Angular:
-    """Shape matrices B (F, N, M, M) of the directions of N classes, and their EM on the spectra in `frames`."""
+class AngularMixture:
+    """Shape matrices B (F, N, M, M) of the directions of N classes, and their EM on spectra."""
 
-    def __init__(self, frames: Frames, B: np.ndarray, blur: float) -> None:
-        self.frames = frames
+    def __init__(self, outputs: Outputs, B: np.ndarray, blur: float) -> None:
+        self.outputs = outputs
         self.B = np.array(B, np.complex128, order="C")  # a copy: the kernel writes to it
         self.blur = blur
         self.loss = np.zeros(threads.CHUNKS)
-        self.share = aligned((threads.CHUNKS, frames.blocks, self.n_classes, frames.size), frames.dtype)
+        self.share = aligned((threads.CHUNKS, outputs.blocks, self.n_classes, outputs.size), outputs.dtype)
 
     @property
     def n_classes(self) -> int:
@@ -213,17 +213,17 @@ class Angular:
 
     def step(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """One iteration with weights (N, T): the loss as it began, and the sum over bins of the posteriors, (N, T)."""
-        return self._sweep(weights, True, np.empty((0, 0, 0, 0), self.frames.dtype))
+        return self._sweep(weights, True, np.empty((0, 0, 0, 0), self.outputs.dtype))
 
     def posteriors(self, weights: np.ndarray) -> np.ndarray:
         """(F, N, T) in the precision of the data; zero where nothing is heard."""
-        f = self.frames
-        masks = aligned((f.n_bins, f.blocks, self.n_classes, f.size), f.dtype)
+        y = self.outputs
+        masks = aligned((y.n_bins, y.blocks, self.n_classes, y.size), y.dtype)
         self._sweep(weights, False, masks)
-        return f.from_blocks(np.moveaxis(masks, 1, 0))
+        return y.from_blocks(np.moveaxis(masks, 1, 0))
 
     def _sweep(self, weights: np.ndarray, learn: bool, masks: np.ndarray) -> tuple[float, np.ndarray]:
-        f = self.frames
-        blocked: Any = f.to_blocks(weights)
-        threads.run(angular_sweep, f.Y, self.B, blocked, self.blur, learn, masks, self.share, self.loss)
-        return float(self.loss.sum()), f.from_blocks(self.share.sum(0, dtype=np.float64))
+        y = self.outputs
+        blocked: Any = y.to_blocks(weights)
+        threads.run(angular_sweep, y.Y, self.B, blocked, self.blur, learn, masks, self.share, self.loss)
+        return float(self.loss.sum()), y.from_blocks(self.share.sum(0, dtype=np.float64))

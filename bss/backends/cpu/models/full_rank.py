@@ -14,7 +14,7 @@ from bss.backends.cpu import threads
 from bss.backends.cpu.demixing.covariance import unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.models.cacgmm import coefficients, quadratic, unit_trace
-from bss.backends.cpu.state import Frames, aligned
+from bss.backends.cpu.outputs import Outputs, aligned
 
 FLOOR = 1e-12  # least power of a talker: 120 dB under the recording
 
@@ -232,32 +232,43 @@ def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ign
 
 
 class FullRank:
-    """Powers v and spreads R (F, N, M, M) of N talkers in the spectra of `frames`, and their EM."""
+    """Powers v and spreads R (F, N, M, M) of N talkers in spectra, and their EM."""
 
-    def __init__(self, frames: Frames, v: np.ndarray, R: np.ndarray, *, noise: float) -> None:
-        self.frames = frames
+    def __init__(self, outputs: Outputs, v: np.ndarray, R: np.ndarray, *, noise: float) -> None:
+        self.outputs = outputs
         self.R = np.array(R, np.complex128, order="C")  # a copy: the kernel writes to it
-        self.v = aligned((frames.n_bins, frames.blocks, self.R.shape[1], frames.size), frames.dtype)
-        for b in range(frames.blocks):
-            part = v[:, :, b * frames.size : (b + 1) * frames.size]
+        self.v = aligned((outputs.n_bins, outputs.blocks, self.R.shape[1], outputs.size), outputs.dtype)
+        for b in range(outputs.blocks):
+            part = v[:, :, b * outputs.size : (b + 1) * outputs.size]
             np.maximum(part, FLOOR, out=self.v[:, b, :, : part.shape[2]])
         self.noise = noise
         self.loss = np.zeros(threads.CHUNKS)
 
     def step(self) -> float:
         """One iteration; the loss as it began."""
-        f = self.frames
-        threads.run(gauss_sweep, f.Y, self.v, self.R, f.n_frames, self.noise, self.loss)
+        y = self.outputs
+        threads.run(gauss_sweep, y.Y, self.v, self.R, y.n_frames, self.noise, self.loss)
         return float(self.loss.sum())
+
+    def step_powers(self) -> float:
+        """The same of the powers alone."""
+        kept = self.R.copy()  # the kernel writes to it
+        loss = self.step()
+        self.R[:] = kept
+        return loss
+
+    def covariances(self) -> np.ndarray:
+        """(F, N, M, M) spatial covariances of the talkers."""
+        return np.array(self.R)
 
     def images(self, mic: int) -> tuple[np.ndarray, np.ndarray]:
         """(F, N, T) what each talker sends to microphone `mic`, by a multichannel Wiener filter, and (N, M) their powers."""
-        f = self.frames
-        planes = aligned((f.n_bins, f.blocks, self.R.shape[1], 2, f.size), f.dtype)
+        y = self.outputs
+        planes = aligned((y.n_bins, y.blocks, self.R.shape[1], 2, y.size), y.dtype)
         powers = np.zeros((threads.CHUNKS, *self.R.shape[1:3]))
-        threads.run(filter_sweep, f.Y, self.v, self.R, self.noise, mic, planes, powers)
-        joined = f.from_blocks(np.moveaxis(planes, 1, 0))
-        Y = np.empty(joined.shape[:2] + joined.shape[3:], np.result_type(f.dtype, np.complex64))
+        threads.run(filter_sweep, y.Y, self.v, self.R, self.noise, mic, planes, powers)
+        joined = y.from_blocks(np.moveaxis(planes, 1, 0))
+        Y = np.empty(joined.shape[:2] + joined.shape[3:], np.result_type(y.dtype, np.complex64))
         Y.real, Y.imag = joined[:, :, 0], joined[:, :, 1]
-        Y *= f.level
-        return Y, powers.sum(0) * f.level**2
+        Y *= y.level
+        return Y, powers.sum(0) * y.level**2

@@ -11,7 +11,7 @@ import numpy as np
 
 from bss.backends.cpu import threads
 from bss.backends.cpu.linalg import FAST, INNER_FAST
-from bss.backends.cpu.state import BLOCK_FRAMES, ROUND_FRAMES, aligned
+from bss.backends.cpu.outputs import BLOCK_FRAMES, ROUND_FRAMES, aligned
 
 TILE = 4
 BINS = 4
@@ -155,7 +155,7 @@ def temporal_step(above, below, H):  # type: ignore[no-untyped-def]
                         H[n, b, k, t] = max(stepped, SILENCE)
 
 
-class Factor:
+class NmfFit:
     """Variances B H of the powers of Y (F, N, T), from a random start; in float32."""
 
     def __init__(self, Y: np.ndarray, n_components: int, rng: np.random.Generator) -> None:

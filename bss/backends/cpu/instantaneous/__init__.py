@@ -1,0 +1,1 @@
+"""Instantaneous ICA: passes over the samples of a recording."""

@@ -1,0 +1,1 @@
+"""One order of the sources in all bins: compiled searches."""

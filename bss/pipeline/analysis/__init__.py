@@ -1,0 +1,1 @@
+"""What is known of a recording before it is separated, and of its tracks afterwards."""

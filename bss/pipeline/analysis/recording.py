@@ -1,0 +1,72 @@
+"""The one analysis of a recording: what is known of its usable channels, each thing computed once and when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from bss.pipeline.analysis import counting, delay_free, subset_ica
+from bss.pipeline.analysis.counting import Count
+from bss.pipeline.analysis.delay_free import DelayEvidence
+from bss.pipeline.analysis.subset_ica import SubsetSeparation
+from bss.pipeline.windows import subset_window
+from bss.signals.stft import Stft
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The usable channels of a recording, and what was read from them.
+
+    Attributes
+    ----------
+    x : np.ndarray
+        (M, n) float32, contiguous.
+    rate : int
+        Hz.
+    window : Stft or None
+        The window that the recording will be separated with as far as is known; counting looks at every second, fourth ...
+        frame of it where their windows are equally long.
+    """
+
+    x: np.ndarray = field(repr=False)
+    rate: int
+    window: Stft | None = None
+    _spectra: dict[Stft, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_mics(self) -> int:
+        """M."""
+        return len(self.x)
+
+    def spectra(self, stft: Stft) -> np.ndarray:
+        """(F, M, T) of x, computed once for each window."""
+        if stft not in self._spectra:
+            self._spectra[stft] = stft.forward(self.x)
+        return self._spectra[stft]
+
+    @cached_property
+    def subset(self) -> SubsetSeparation | None:
+        """ICA in some of the frequencies; None where the recording is too short."""
+        parts = subset_ica.parts(self.x.shape[1], self.rate)
+        stft, halved = subset_window([part.stop - part.start for part in parts], self.rate)
+        spectra = [self._thinned(stft)] if len(parts) == 1 else [stft.forward(self.x[:, part]) for part in parts]
+        return subset_ica.separate_subset(spectra, stft, self.rate, halved)
+
+    def _thinned(self, stft: Stft) -> np.ndarray:
+        """Spectra by `stft`: frames of `window`, where that is as long and its hop a fraction of this one's."""
+        dense = self.window
+        if dense is None or dense.n_fft != stft.n_fft or stft.hop % dense.hop:
+            return self.spectra(stft)
+        step = stft.hop // dense.hop
+        # frame t of the sparse one begins t hops minus its lead before sample 0: that is frame t step + step - 1 of the dense one
+        return self.spectra(dense)[:, :, step - 1 :: step][:, :, : stft.n_frames(self.x.shape[1])]
+
+    def count(self) -> Count:
+        """The number of talkers."""
+        return counting.count(self.subset, self.n_mics, self.x.shape[1] / self.rate)
+
+    def delays(self, n_sources: int | None) -> DelayEvidence:
+        """Whether the mixing of so many talkers is free of delays."""
+        return delay_free.measure(self.x, self.rate, n_sources)

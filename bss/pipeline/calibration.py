@@ -1,0 +1,224 @@
+"""Every number that was fitted on recordings with a known truth: its unit, what it was fitted on, how good it is, and when.
+
+What a measurement means for a decision or a message stands here: regressions, and limits between two kinds of recordings. A
+change of FD-ICA, ILRMA or the source model changes the measurements, and with them what these numbers should be. `python
+tools/calibrate.py` fits all of them anew and prints old beside new. Windows, iterations and bands are no fits: they stand with
+the code that they shape, and docs/methods.md has the tables that they were chosen by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Fitted(Generic[V]):
+    """A number from data.
+
+    Attributes
+    ----------
+    value : float or tuple of float
+    unit : str
+    meaning : str
+        What it stands for; of a tuple, of each of its numbers.
+    data : str
+        What it was fitted on, and by which method.
+    error : str
+        How far off it is there.
+    date : str
+        Of the fit, as year-month-day.
+    """
+
+    value: V
+    unit: str
+    meaning: str
+    data: str
+    error: str
+    date: str
+
+
+def fitted() -> dict[str, Fitted[float] | Fitted[tuple[float, ...]]]:
+    """All of them, by name."""
+    return {name: value for name, value in globals().items() if isinstance(value, Fitted)}
+
+
+# How well it was separated (`success`)
+
+SUCCESS_GAIN: Fitted[tuple[float, ...]] = Fitted(
+    (-3.394, 13.54, 17.13, -1.103, -21.151),
+    unit="dB per unit of each feature; dB",
+    meaning="gain of SI-SDR over the microphone, mean over talkers, from the logarithm of the share misplaced, apart, "
+    "together, the logarithm of the coherence, and 1",
+    data="448 separations: 128 rooms of 10 s, simulated and measured, 2 to 4 talkers and microphones; as many parts of 2 to 5 "
+    "s; the same before ILRMA, at a weight of 0.4; 32 by AuxIVA, which mostly fails there. Weighted least squares, ridge 1e-3 "
+    "of the variance",
+    error="mean absolute error 1.9 dB with rooms left out in turn, 1.5 dB in those of 10 s",
+    date="2026-11-23",
+)
+SUCCESS_RANGE: Fitted[tuple[float, ...]] = Fitted(
+    (-4.0, 23.0),
+    unit="dB",
+    meaning="smallest and largest gain that is predicted: what is outside was not seen",
+    data="the range of the true gains of the same separations",
+    error="none",
+    date="2026-11-23",
+)
+SUCCESS_LEARNED: Fitted[tuple[float, ...]] = Fitted(
+    (8.964, 0.3735, 0.02045),
+    unit="dB; 1; 1/dB",
+    meaning="gain behind the learned source model from the gain predicted for the tracks that go into it: a parabola, lowest "
+    "power first",
+    data="112 rooms of 10 s, simulated and measured, 2 to 4 talkers. Least squares",
+    error="mean absolute error 1.3 dB, correlation 0.90",
+    date="2026-11-26",
+)
+SUCCESS_LEARNED_RANGE: Fitted[tuple[float, ...]] = Fitted(
+    (-4.0, 25.0),
+    unit="dB",
+    meaning="smallest and largest gain that is predicted behind the learned source model",
+    data="the range of the true gains of the same rooms, and the lower end of SUCCESS_RANGE",
+    error="none",
+    date="2026-11-26",
+)
+SUCCESS_LEFT: Fitted[tuple[float, ...]] = Fitted(
+    (1.36, -6.37, -8.53, 0.34, 7.15),
+    unit="dB per unit of each feature; dB",
+    meaning="power of the other of two talkers against the one who is meant, in a band, where it is 0 dB in the recording; "
+    "from the features of SUCCESS_GAIN",
+    data="the bands and pairs of talkers of the same separations, against the regression of the powers of the tracks on those "
+    "of the true talkers",
+    error="of bands that keep more than -3 dB two thirds are found, with rooms left out in turn",
+    date="2026-11-23",
+)
+SUCCESS_MIXED: Fitted[float] = Fitted(
+    -4.5,
+    unit="dB",
+    meaning="more than that left, by SUCCESS_LEFT, and two talkers are called mixed in the band",
+    data="the same bands: the lowest limit above which nine of ten truly keep -6 dB or more",
+    error="one of ten bands named keeps less",
+    date="2026-11-23",
+)
+SUCCESS_DESK_COHERENCE: Fitted[float] = Fitted(
+    0.05,
+    unit="magnitude-squared coherence",
+    meaning="two tracks of plain ICA that share more are of a room",
+    data="16 delay-free mixtures of 2 and 5 s, 0.011 at most; 16 rooms, 0.12 at least",
+    error="none wrong",
+    date="2026-11-23",
+)
+
+# How many talkers there are (`counting`)
+
+COUNTING_RISE: Fitted[float] = Fitted(
+    2.0,
+    unit="1",
+    meaning="factor by which the power in a frame exceeds that of the frame before, where something begins",
+    data="160 simulated and measured rooms, 1 to 4 talkers, 4 microphones: the most numbers right",
+    error="92 % right there; 91 % in 128 other rooms",
+    date="2026-11-23",
+)
+COUNTING_ABOVE_FLOOR: Fitted[float] = Fitted(
+    8.0,
+    unit="1",
+    meaning="factor by which what begins is louder than the quiet frames of its bin",
+    data="as COUNTING_RISE",
+    error="as COUNTING_RISE",
+    date="2026-11-23",
+)
+COUNTING_OWNED: Fitted[float] = Fitted(
+    0.75,
+    unit="1",
+    meaning="share of the power that an output must have of what begins, where it counts as its own",
+    data="as COUNTING_RISE",
+    error="as COUNTING_RISE",
+    date="2026-11-23",
+)
+COUNTING_FEWEST: Fitted[float] = Fitted(
+    100,
+    unit="1",
+    meaning="beginnings to count by; with fewer there is no count",
+    data="speech of 2 s has hundreds, steady noise a dozen",
+    error="none wrong",
+    date="2026-11-23",
+)
+COUNTING_NEEDED: Fitted[float] = Fitted(
+    0.0185,
+    unit="1",
+    meaning="share of all beginnings that makes an output a talker",
+    data="as COUNTING_RISE",
+    error="as COUNTING_RISE",
+    date="2026-11-23",
+)
+COUNTING_DOUBT: Fitted[float] = Fitted(
+    2.0,
+    unit="1",
+    meaning="factor on COUNTING_NEEDED, either way, within which the number is called unsure",
+    data="the same rooms",
+    error="108 of 115 called sure are right, in 128 other rooms",
+    date="2026-11-23",
+)
+
+# What to separate with (`choose`, `own_mics`)
+
+CHOICE_DELAY_FREE: Fitted[float] = Fitted(
+    1.2,
+    unit="1",
+    meaning="what the outputs of plain ICA share with a delay, relative to chance: below, the mixing is free of delays",
+    data="700 delay-free mixtures (2 to 4 talkers, real and synthetic, 0.5 to 12 s, noise down to 15 dB under them) and 700 "
+    "rooms (measured and simulated, 0 to 0.6 s of reverberation, 1 cm to 1 m between microphones)",
+    error="above in 3 of the 700 mixtures, none longer than 2 s; below in 6 of the 700 rooms, noisy ones of 1 or 2 s; below "
+    "in none of 160 in which everyone had a microphone of their own",
+    date="2026-11-23",
+)
+CLOSE_MICS_AGREEMENT: Fitted[float] = Fitted(
+    0.88,
+    unit="1",
+    meaning="share of sources and bins in which loudness and rhythm tell the same talker: from there on everyone has a "
+    "microphone",
+    data="80 rooms with two or three talkers 30 cm from a microphone of their own, 0.93 or more; 48 where nobody has one, "
+    "microphones 5 or 50 cm apart, 0.83 or less",
+    error="none wrong; 0.89 or more in 20 others",
+    date="2026-11-23",
+)
+
+# Whether the source model may go on (`enhancement`)
+
+SPEECH_DISTANCE: Fitted[float] = Fitted(
+    1.2,
+    unit="Mahalanobis distance over the root of the dimension",
+    meaning="distance from speech, at most",
+    data="100 rooms (40 with talkers that nothing was trained on): 1.08 at most for the best track. Sneezes come to 0.7, "
+    "clocks and fires to 1.0; voices of espeak-ng are at 0.8 to 1.4 in rooms of 10 s",
+    error="all of the 100 rooms pass",
+    date="2026-11-26",
+)
+SPEECH_VOICED: Fitted[float] = Fitted(
+    0.36,
+    unit="1",
+    meaning="share of loud neighbouring frames through which one period glides, at least",
+    data="the 100 rooms: 0.45 or more for the best track in 98. 118 rooms with noises: at most 0.34 where a track was as near "
+    "to speech, but for saws; a dog at 0.34 is close to the limit. Noise less than 15 dB under the speech hides the voice, too",
+    error="98 of 100 rooms pass; of the noises only saws do",
+    date="2026-11-27",
+)
+SPEECH_SYLLABLES: Fitted[float] = Fitted(
+    0.2,
+    unit="1",
+    meaning="share of the rhythm that syllables are, at least",
+    data="the 100 rooms: 0.44 or more for the best track; 0.11 or less for the two saws that were as near to speech and as "
+    "voiced, though others have up to 0.45",
+    error="none of the 118 rooms with noises passes all three",
+    date="2026-11-27",
+)
+SPEECH_CHANGE: Fitted[float] = Fitted(
+    -4.5,
+    unit="dB",
+    meaning="power that the model would take from a track against that of the track, at most: beyond, it was not separated, "
+    "or is no speech",
+    data="the rooms of SPEECH_DISTANCE",
+    error="not written down",
+    date="2026-11-26",
+)

@@ -1,0 +1,1 @@
+"""The methods that `bss unmix` can take: each a value behind one protocol."""

@@ -1,0 +1,43 @@
+"""AuxIVA, and with fewer talkers than microphones OverIVA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.pipeline.windows import medium_window
+from bss.signals.stft import Stft
+from bss.solvers import iva
+
+ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class AuxIva:
+    """Independent vector analysis by auxiliary functions."""
+
+    name: str = "auxiva"
+    needs: Needs = Needs(success="room")
+
+    def window(self, n: int, rate: int) -> Stft:
+        """About a quarter of a second."""
+        return medium_window(n, rate)
+
+    def learn(self, task: Task) -> LinearEstimate:
+        """One solve."""
+        step = task.iterations(ITERATIONS)
+        solved = iva.auxiva(task.X, n_sources=task.n_sources, n_iter=ITERATIONS, rng=task.rng, callback=step)
+        name = "overiva" if task.n_sources < len(task.x) else self.name
+        return linear(name, task, {self.name: solved})
+
+    def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
+        """With fewer talkers than microphones."""
+        return n_sources < n_mics
+
+    def memory(self, size: Size) -> int:
+        """Signals and spectra."""
+        return signal_bytes(size) + spectra_bytes(size)
+
+
+AUXIVA = AuxIva()

@@ -1,0 +1,49 @@
+"""FD-ICA: ICA in every frequency bin with windows as long as the echo, and one order of the talkers for all bins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.effort import EFFORTS
+from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.pipeline.windows import long_window
+from bss.signals.stft import Stft
+from bss.solvers import fdica
+from bss.solvers.result import Separation
+
+
+@dataclass(frozen=True)
+class FdIca:
+    """Frequency-domain ICA."""
+
+    name: str = "fdica"
+    needs: Needs = Needs(success="room")
+
+    def window(self, n: int, rate: int) -> Stft:
+        """About half a second."""
+        return long_window(n, rate)
+
+    def learn(self, task: Task) -> LinearEstimate:
+        """One solve."""
+        return linear(self.name, task, {self.name: separate_bins(task)})
+
+    def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
+        """With fewer talkers than microphones."""
+        return n_sources < n_mics
+
+    def memory(self, size: Size) -> int:
+        """Signals and spectra."""
+        return signal_bytes(size) + spectra_bytes(size)
+
+
+def separate_bins(task: Task, *, later: int = 0) -> Separation:
+    """FD-ICA of the task, with `later` iterations of something else to come."""
+    effort = EFFORTS[task.effort]
+    return fdica.fdica(
+        task.X, n_sources=task.n_sources, n_iter=effort.ica, tol=0.0, rng=task.rng, candidates=effort.candidates, activity="log",
+        principal=task.effort == "fast", callback=task.iterations(effort.ica + later),
+    )  # fmt: skip
+
+
+FDICA = FdIca()

@@ -1,0 +1,68 @@
+"""ILRMA that begins with FD-ICA: a low-rank model of each talker for a demixing that is nearly right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.effort import EFFORTS
+from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.pipeline.methods.fdica import separate_bins
+from bss.pipeline.windows import long_window
+from bss.signals.stft import Stft
+from bss.solvers import scaling, updates
+from bss.solvers.contrasts import Nmf
+from bss.solvers.mm import majorise_minimise
+from bss.solvers.nmf import fit_nmf
+from bss.solvers.result import Separation
+
+COMPONENTS = 20  # of a talker's NMF: 5 or 10 lose what ICA has reached, 30 gain nothing more (docs/methods.md)
+
+
+@dataclass(frozen=True)
+class Ilrma:
+    """FD-ICA and ILRMA; FD-ICA where the effort has no iterations for ILRMA."""
+
+    name: str = "ilrma"
+    needs: Needs = Needs(success="room")
+
+    def window(self, n: int, rate: int) -> Stft:
+        """About half a second."""
+        return long_window(n, rate)
+
+    def learn(self, task: Task) -> LinearEstimate:
+        """Both solves."""
+        effort = EFFORTS[task.effort]
+        first = separate_bins(task, later=effort.ilrma)
+        if not effort.ilrma:
+            return linear(self.name, task, {"fdica": first})
+        callback = task.iterations(effort.ica + effort.ilrma, effort.ica)
+        return linear(self.name, task, {"fdica": first, "ilrma": refined(task.X, first, task.effort, task.rng, callback)})
+
+    def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
+        """With fewer talkers than microphones."""
+        return n_sources < n_mics
+
+    def memory(self, size: Size) -> int:
+        """Signals, spectra and variances."""
+        return signal_bytes(size) + spectra_bytes(size, variances=True)
+
+
+def refined(
+    X: np.ndarray, first: Separation, effort: str, rng: int, callback: Callable[[int, float], Any] | None = None
+) -> Separation:
+    """ILRMA from a separation of X (F, M, T) that is nearly right."""
+    # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
+    first = scaling.projection_back(first, X)
+    basis, activation = fit_nmf(first.sources, COMPONENTS, rng=rng)
+    return majorise_minimise(
+        X, Nmf(COMPONENTS, basis, activation), updates.ISS, n_sources=first.demixing.shape[1], n_iter=EFFORTS[effort].ilrma,
+        tol=0.0, start=first.demixing, callback=callback,
+    )  # fmt: skip
+
+
+ILRMA = Ilrma()

@@ -1,0 +1,239 @@
+"""What is recorded of a run: result.json as dataclasses. docs/results.md says what each field means; a test compares the two."""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from bss.errors import InputError
+
+SCHEMA = 2
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CountRecord:
+    """How the talkers were counted."""
+
+    n_sources: int
+    sure: bool
+    fewest: int
+    most: int
+    onset_shares: list[float]
+    onset_share_needed: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class FindingRecord:
+    """What is wrong with a channel."""
+
+    channel: int | None
+    kind: str
+    severity: str
+    message: str
+    value: float | None
+    other: int | None
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """What the method was chosen by."""
+
+    residual_coherence: float | None
+    delayed_coherence_over_chance: float | None
+    delay_free_below: float
+    largest_delay_ms: float
+    trial_seconds: float
+    own_mics_agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """What two tracks have in common in a band."""
+
+    talkers: list[int]
+    left_db: float
+    log_misplaced: float
+    apart: float
+    together: float
+    log_coherence: float
+
+
+@dataclass(frozen=True)
+class BandRecord:
+    """A band of frequencies, and every pair of tracks in it."""
+
+    hz: list[int]
+    pairs: list[PairRecord]
+
+
+@dataclass(frozen=True)
+class SuccessRecord:
+    """How well it was separated, as far as the tracks tell."""
+
+    predicted_si_sdr_gain_db: float | None
+    sentence: str
+    bands: list[BandRecord]
+
+
+@dataclass(frozen=True)
+class SourceModelRecord:
+    """What the learned source model did."""
+
+    applied: bool
+    why: str
+    speech: list[bool]
+    speech_distance: list[float]
+    speech_below: float
+    voiced: list[float]
+    voiced_above: float
+    syllables: list[float]
+    syllables_above: float
+    looks: int
+    change_db: list[float] | None = None
+    change_below_db: float | None = None
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """A talker: where, when, and how loud."""
+
+    dominant_mic: str
+    delays_ms: list[float]
+    level_dbfs: float | None
+    active_level_dbfs: float | None
+    active_share: float
+    active_spans: list[list[float]]
+
+
+@dataclass(frozen=True)
+class MicRecord:
+    """Where a channel came from."""
+
+    mic: int
+    file: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class DenoisedRecord:
+    """That the tracks were denoised."""
+
+    strength: float
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of `bss unmix`. Fields that only the command or `save` knows are None before."""
+
+    method: str
+    reason: str
+    warnings: list[str]
+    rate: int
+    samples: int
+    n_sources: int
+    counting: CountRecord | None
+    channels: list[str]
+    used: list[str]
+    reference: str
+    per_mic: bool
+    effort: str
+    findings: list[FindingRecord]
+    evidence: EvidenceRecord
+    n_fft: int
+    hop: int
+    n_iter: int
+    converged: bool
+    message: str
+    loss: dict[str, list[float]]
+    success: SuccessRecord | None
+    source_model: SourceModelRecord | None
+    sources: list[TrackRecord]
+    seconds: dict[str, float]
+    seed: int
+    versions: dict[str, str]
+    device: str = "cpu"
+    denoised: DenoisedRecord | None = None
+    inputs: list[str] | None = None
+    channel_map: list[MicRecord] | None = None
+    repairs: list[str] | None = None
+    options: dict[str, Any] | None = None
+    gain: float | None = None
+    subtype: str | None = None
+    outputs: list[str] | None = None
+    schema: int = field(default=SCHEMA)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As result.json holds it."""
+        document = asdict(self)
+        return {"schema": document.pop("schema"), **document}
+
+
+def from_dict(document: Mapping[str, Any]) -> RunRecord:
+    """The record in a document, of this schema or the one before.
+
+    Raises
+    ------
+    InputError
+        A field is missing, or holds something else than it should.
+    """
+    if not isinstance(document, Mapping) or document.get("schema") not in (1, SCHEMA):
+        raise InputError("this is no result of `bss unmix`", f"its schema is not one of 1, {SCHEMA}", "the result.json of a run")
+    return _read(RunRecord, document, "result")
+
+
+def read(path: str | os.PathLike[str]) -> RunRecord:
+    """The record of a result.json.
+
+    Raises
+    ------
+    InputError
+        It is not there, no JSON, or no record.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read", str(error), "the result.json of a run of `bss unmix`") from None
+    return from_dict(document)
+
+
+def _read(kind: type[T], value: Any, where: str) -> T:
+    """`value`, JSON, as an object of a dataclass; fields that are not known are left out, as a later version may have more."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} is {type(value).__name__} in this result", "expected an object")
+    hints = get_type_hints(kind)
+    known = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        if entry.name in value:
+            known[entry.name] = _value(hints[entry.name], value[entry.name], f"{where}.{entry.name}")
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise InputError(f"{where} is incomplete in this result", str(error).split(") ")[-1]) from None
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _value(next(arg for arg in args if arg is not type(None)), value, where)
+    if hint is Any:
+        return value
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _read(hint, value, where)
+    plain: Any = origin or hint
+    allowed = (int, float) if plain is float else plain
+    if not isinstance(value, allowed) or (isinstance(value, bool) and plain is not bool):
+        raise InputError(f"{where} is {type(value).__name__} in this result", f"expected {plain.__name__}")
+    if isinstance(value, list):
+        return [_value(args[0], one, f"{where}[{k}]") for k, one in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: _value(args[1], one, f"{where}.{key}") for key, one in value.items()}
+    return value

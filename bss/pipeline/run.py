@@ -1,0 +1,166 @@
+"""From a plan to tracks: learn, order, apply, and record what was done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bss.errors import SolverError
+from bss.pipeline import record
+from bss.pipeline.analysis import activity, ordering, success
+from bss.pipeline.analysis.ordering import Order
+from bss.pipeline.filters import Filters
+from bss.pipeline.methods.base import Estimate, Progress, Task
+from bss.pipeline.methods.estimate import linear
+from bss.pipeline.plan import Plan
+from bss.pipeline.record import RunRecord
+from bss.pipeline.result import Unmixed
+from bss.pipeline.versions import versions
+from bss.solvers.result import Separation
+
+
+def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
+    """Carry the plan out: tracks, filters and the record of the run.
+
+    Raises
+    ------
+    SolverError
+        The solver diverged, and so did its one fallback; or samples came out that are not finite.
+    """
+    clock = time.perf_counter()
+    estimate, warnings = learn(plan, progress)
+    x, rate = plan.analysis.x, plan.analysis.rate
+    order = ordering.order(estimate, x, None if plan.options.per_mic else plan.reference, rate)
+    by_talker = _by_talker(order)
+    tracks = estimate.tracks(by_talker)[order.talkers]
+    linear_tracks = estimate.linear_tracks(by_talker)
+    residual = x[plan.reference] - tracks.sum(0) if plan.leaves_residual else None
+    if not all(np.isfinite(y).all() for y in (tracks, residual) if y is not None):
+        raise SolverError("the separation gave samples that are not finite", "", "`bss check` on the recording")
+    if progress is not None:
+        progress(1.0)  # a solver may have converged early
+    judged = tracks if linear_tracks is None else estimate.separated(by_talker)[order.talkers]
+    seconds = {**plan.seconds, "separate": time.perf_counter() - clock}
+    entry = _record(plan, estimate, order, tracks, judged, warnings, seconds)
+    if linear_tracks is not None:
+        linear_tracks = linear_tracks[order.talkers]
+    elif estimate.source_model is not None:
+        linear_tracks = tracks
+    names = tuple(f"source{k + 1}" for k in range(len(tracks)))
+    return Unmixed(tracks, residual, rate, names, entry, filters(plan, estimate, order), linear_tracks)
+
+
+def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str]]:
+    """What the method learns, and warnings; where it diverges once more in double precision."""
+    x = plan.analysis.x
+    stft = plan.choice.stft
+    try:
+        return _learn(plan, x, x if stft is None else plan.analysis.spectra(stft), progress), []
+    except SolverError as error:
+        x = x.astype(np.float64)
+        estimate = _learn(plan, x, x if stft is None else stft.forward(x), progress)
+        return estimate, [f"{error.what} in single precision; it was done again in double precision"]
+
+
+def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, progress: Progress | None) -> Estimate:
+    options, method = plan.options, plan.choice.method
+    task = Task(
+        x, X, plan.analysis.rate, plan.choice.stft, plan.n_sources, options.effort, plan.reference, options.rng, options.weights,
+        progress,
+    )  # fmt: skip
+    learned = method.learn(task)
+    if isinstance(learned, Separation):
+        return linear(method.name, task, {method.name: learned})
+    return learned
+
+
+def filters(plan: Plan, estimate: Estimate, order: Order) -> Filters:
+    """What makes the tracks of any other block of the same microphones."""
+    model = estimate.model(order.talkers, order.mics)
+    return Filters(
+        model=model,
+        stft=estimate.stft,
+        rate=plan.analysis.rate,
+        mics=tuple(int(mic) for mic in order.mics),
+        channels=plan.channels.names,
+        used=plan.used,
+        method=estimate.method,
+        span=(0.0, plan.analysis.x.shape[1] / plan.analysis.rate),
+        source_model=bool((estimate.source_model or {}).get("applied", False)),
+        weights=plan.options.weights,
+    )
+
+
+def _by_talker(order: Order) -> np.ndarray:
+    """(N,) the microphone of each talker of the estimate, whose order is another one than that of the tracks."""
+    mics = np.empty(len(order.talkers), int)
+    mics[order.talkers] = order.mics
+    return mics
+
+
+def _record(
+    plan: Plan,
+    estimate: Estimate,
+    order: Order,
+    tracks: np.ndarray,
+    judged: np.ndarray,
+    warnings: list[str],
+    seconds: Mapping[str, float],
+) -> RunRecord:
+    choice, options, rate = plan.choice, plan.options, plan.analysis.rate
+    last = list(estimate.stages.values())[-1] if estimate.stages else None
+    return record.from_dict(
+        {
+            "schema": record.SCHEMA,
+            "method": estimate.method,
+            "reason": choice.reason,
+            "warnings": [*plan.warnings, *warnings],
+            "rate": rate,
+            "samples": int(tracks.shape[1]),
+            "n_sources": len(tracks),
+            "counting": plan.count and plan.count.evidence(),
+            "channels": list(plan.channels.names),
+            "used": list(plan.names),
+            "reference": plan.names[plan.reference],
+            "per_mic": options.per_mic,
+            "effort": options.effort,
+            "findings": plan.channels.to_list(),
+            "evidence": choice.evidence,
+            "n_fft": choice.stft.n_fft if choice.stft else 0,
+            "hop": choice.stft.hop if choice.stft else 0,
+            "n_iter": sum(stage.n_iter for stage in estimate.stages.values()),
+            "converged": last is None or last.converged,
+            "message": "nothing to separate" if last is None else last.message,
+            "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in estimate.stages.items()},
+            "success": None if options.per_mic else _success(plan, estimate, judged),
+            "source_model": estimate.source_model,
+            "sources": _tracks(order, tracks, plan.names, rate),
+            "seconds": {key: round(value, 3) for key, value in seconds.items()},
+            "seed": options.rng,
+            "versions": versions(),
+            "device": "cpu",
+        }
+    )
+
+
+def _tracks(order: Order, tracks: np.ndarray, mics: tuple[str, ...], rate: int) -> list[dict[str, Any]]:
+    """For each track its levels, activity, dominant microphone, and delay at every microphone."""
+    rows = []
+    for y, mic, delays in zip(tracks, order.dominant, order.delays, strict=True):
+        place = {"dominant_mic": mics[int(mic)], "delays_ms": [round(1e3 * float(d), 3) + 0.0 for d in delays]}
+        rows.append({**place, **activity.measure(y, rate).to_dict()})
+    return rows
+
+
+def _success(plan: Plan, estimate: Estimate, judged: np.ndarray) -> dict[str, Any] | None:
+    """How well it worked, where that was calibrated on tracks of this method."""
+    kind, rate = plan.choice.method.needs.success, plan.analysis.rate
+    if kind == "desk":
+        return success.estimate_desk(judged, rate)
+    if kind is None:
+        return None
+    applied = bool((estimate.source_model or {}).get("applied", False))
+    return success.estimate(judged, rate, n_mics=len(plan.used), learned=applied)

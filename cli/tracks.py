@@ -1,0 +1,102 @@
+"""What `bss unmix` and `bss apply` share: how tracks are called, where they go, and in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .common import OneOf, Output
+
+if TYPE_CHECKING:
+    from bss.signals.audio import Recording
+
+SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def reading_and_writing(function: F) -> F:
+    """The options about the part of the recording that is read, and the format of the tracks."""
+    for option in (
+        click.option("--overwrite", "-y", is_flag=True, help="Replace tracks that are there."),
+        click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all]."),
+        click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
+                     help="Against clipping: one gain for all tracks, or keep the levels and write float."),
+        click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True,
+                     help="Sample format of the tracks."),
+        click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds."),
+        click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def track_names(recording: Recording, used: tuple[int, ...], n_sources: int, *, per_mic: bool) -> tuple[str, ...]:
+    """source1 ..., or with --per-mic the microphones' own names; two files of one name are told apart by a number."""
+    if not per_mic:
+        return tuple(f"source{k + 1}" for k in range(n_sources))
+    names: list[str] = []
+    for channel in (recording.channels[k] for k in used):
+        stem = Path(channel.file).stem if channel.file != "-" else "stdin"
+        only = sum(c.file == channel.file for c in recording.channels) == 1
+        name = base = stem if only else f"{stem}-{channel.index + 1}"
+        count = 1
+        while name in names or name == "residual":
+            count += 1
+            name = f"{base}-{count}"
+        names.append(name)
+    return tuple(names)
+
+
+def default_folder(paths: list[Path]) -> str:
+    """separated/NAME: the file's name, or that of the folder that the files are in."""
+    first = paths[0]
+    if str(first) == "-":
+        return str(Path("separated") / "stdin")
+    name = first.stem if len(paths) == 1 else first.resolve().parent.name
+    return str(Path("separated") / (name or "recording"))
+
+
+def check_output(out: Output, output: str | None) -> None:
+    """UsageError where -o cannot be what was meant."""
+    from bss.errors import UsageError
+
+    if output == "-" and out.as_json:
+        raise UsageError("-o - and --json both need stdout", hint="a folder for the tracks, or no --json")
+    if output == "":
+        raise UsageError("-o was given an empty name", hint="look at the variable or the quotes that it came from")
+
+
+def subtype_of(recording: Recording, wanted: str) -> str:
+    """The sample format of the tracks, as soundfile names it."""
+    from bss.signals.writing import writable_subtype
+
+    return SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", recording.subtype)[1]
+
+
+def input_files(recording: Recording) -> list[str]:
+    """The files of the recording, each once."""
+    return list(dict.fromkeys(channel.file for channel in recording.channels))
+
+
+def channel_map(recording: Recording) -> list[dict[str, Any]]:
+    """Which channel of which file every microphone is."""
+    return [{"mic": k + 1, "file": c.file, "channel": c.index + 1} for k, c in enumerate(recording.channels)]
+
+
+def warn_of_gain(out: Output, gain: float) -> None:
+    """Say that levels were changed."""
+    if gain != 1.0:
+        from math import log10
+
+        db = -20 * log10(gain)
+        out.warn(f"all tracks were lowered by {db:.1f} dB so that none clips (--clip keep writes float instead)")
+
+
+def warn_of_leftovers(out: Output, folder: Path, written: set[str]) -> None:
+    """Tracks of an earlier run with more talkers are not ours to delete, and must not be taken for this run's."""
+    old = [p.name for p in sorted(folder.glob("source*.wav")) + sorted(folder.glob("residual.wav")) if p.name not in written]
+    if old:
+        out.warn(f"{', '.join(old)} in {folder} are from an earlier run")
