@@ -54,9 +54,9 @@ lint: $(VENV)/dev.stamp
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then echo $(BIN)/mypy && $(BIN)/mypy; \
 	else echo 'mypy is LEFT OUT: it takes the annotations of NumPy 2.3 or newer, which needs Python 3.11 or newer'; fi
 
-# a worker for each processor, up to four; tests of a file stay together, as they share fixtures and kernels
+# a worker for each processor, up to four; the tests of a file stay together, and tests/conftest.py says which files begin
 test: lint
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations=20
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations=20
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     speech = training.read(options.speech, seed=options.seed)
-    print(f"speech: {speech.words}", flush=True)
+    print(f"speech: {speech.report}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "model"
         print(
@@ -73,8 +73,8 @@ def linear(name: str, data: Data, out: Path, seed: int) -> None:
 
 def variational(codes: int, data: Data, out: Path, options: argparse.Namespace) -> None:
     """A row of the second table."""
-    how = Training(seed=options.seed, steps=options.steps, patience=0)
-    report = training.fit(VAEConfig(data.learned.shape[1], codes), data, out, how)
+    training_options = Training(seed=options.seed, steps=options.steps, patience=0)
+    report = training.fit(VAEConfig(data.learned.shape[1], codes), data, out, training_options)
     model = training.load(f"{out}.safetensors").model
     scale, plane = data.features.scale, principal(data.learned)[1][:, :codes]
     print(

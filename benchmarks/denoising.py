@@ -41,7 +41,7 @@ def main() -> None:
     methods = every_method(options.weights)
     voices = corpus.read([options.voices], RATE).voices()[: options.talkers]
     noises = corpus.read([options.noise], RATE)
-    clips = [noises.only([name]).samples for name in noises.people() if any(word in name for word in options.classes)]
+    clips = [noises.only([name]).samples for name in noises.talkers() if any(word in name for word in options.classes)]
     rng = np.random.default_rng(options.seed)
     print("| SNR | | " + " | ".join(methods) + " |\n|---|---|" + "---:|" * len(methods))
     seconds = dict.fromkeys(methods, 0.0)

@@ -16,16 +16,17 @@ N_COMPONENTS = 2
 # Why kernels are far from both limits: found out by taking the work in question out of a kernel, and timing what was left, on
 # one thread of a processor with vectors of 16 floats. To be found out again when a kernel changes.
 WHY = {
-    "angular_sweep": "posteriors, three divisions for every class and frame in a dozen short loops, are half of the time of two "
+    "angular_em": "posteriors, three divisions for every class and frame in a dozen short loops, are half of the time of two "
     "microphones and a third of that of four; inverting matrices, complex, in double precision and one at a time, 14 and 19 %",
-    "gauss_sweep": "a matrix is inverted in every bin and frame, with about as many loads and stores as operations; with its "
+    "full_rank_em": "a matrix is inverted in every bin and frame, with about as many loads and stores as operations; with its "
     "logarithm that is half of the time of two microphones, and 60 % of that of four",
-    "AuxIVA IP: frame_sweep": "the algebra of a bin, complex, in double precision and one bin at a time, is two thirds "
+    "AuxIVA IP: frame_update": "the algebra of a bin, complex, in double precision and one bin at a time, is two thirds "
     "of the time of two microphones, and three quarters of that of four",
-    "diagonal_sweep": "some fifty short loops for every bin, each of which takes as long to start, and to add up a vector at its "
-    "end, as to run over the frames of ten seconds: more than half of the time of two microphones is there with 16 frames, too",
-    "lowrank_sweep": "half of the time of two microphones is there with 16 frames, too, most of it for starting short loops; of "
-    "four microphones, the algebra of a bin, one at a time, is 20 %",
+    "diagonaliser_update": "some fifty short loops for every bin, each of which takes as long to start, and to add up a vector "
+    "at its end, as to run over the frames of ten seconds: more than half of the time of two microphones is there with 16 "
+    "frames, too",
+    "low_rank_update": "half of the time of two microphones is there with 16 frames, too, most of it for starting short loops; "
+    "of four microphones, the algebra of a bin, one at a time, is 20 %",
 }
 
 

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from bss.backends.cpu import backend, threads
 from bss.backends.cpu.outputs import aligned
-from bss.networks.source_model import block as patches
+from bss.networks.source_model import block
 
 LANES, STEPS = 8, 16
 RATE = 16_000
@@ -130,17 +130,17 @@ def convolutive(M: int, F: int, T: int) -> Iterator[Case]:
     phi = 1 / np.sqrt(frames().power())
     for update in ("iss", "ip"):
         f = frames()
-        yield f"AuxIVA {update.upper()}: frame_sweep", lambda f=f, u=update: f.update(phi, u), work.sweep(F, M, T, update)
+        yield f"AuxIVA {update.upper()}: frame_update", lambda f=f, u=update: f.update(phi, u), work.sweep(F, M, T, update)
     low = backend.low_rank(frames(), B, H)
-    yield "ILRMA ISS: lowrank_sweep", lambda: low.update("iss"), work.lowrank(F, M, T)
+    yield "ILRMA ISS: low_rank_update", lambda: low.update("iss"), work.lowrank(F, M, T)
     directions = backend.fast_mnmf(frames(), B, H, np.eye(M) + 0.1)
-    yield "FastMNMF2 ISS: diagonal_sweep", lambda: directions.update("iss"), work.diagonal(F, M, T)
+    yield "FastMNMF2 ISS: diagonaliser_update", lambda: directions.update("iss"), work.diagonal(F, M, T)
     bins = backend.laplace_per_bin(frames())
-    yield "FD-ICA ISS: binwise_sweep", lambda: bins.update("iss"), work.binwise(F, M, T)
+    yield "FD-ICA ISS: bin_update", lambda: bins.update("iss"), work.binwise(F, M, T)
     masks = backend.angular_mixture(frames(), R, 1e-3)
-    yield f"cACGMM, {N} talkers: angular_sweep", lambda: masks.step(even), work.angular(F, M, T, N)
+    yield f"cACGMM, {N} talkers: angular_em", lambda: masks.step(even), work.angular(F, M, T, N)
     full = backend.full_rank(frames(), np.ones((F, N, T)), R, noise=0.05)
-    yield f"full rank, {N} talkers: gauss_sweep", full.step, work.full_rank(F, M, T, N)
+    yield f"full rank, {N} talkers: full_rank_em", full.step, work.full_rank(F, M, T, N)
 
 
 def late_echo(M: int, F: int, T: int) -> Iterator[Case]:
@@ -150,7 +150,7 @@ def late_echo(M: int, F: int, T: int) -> Iterator[Case]:
     yield "WPE, 10 taps: wpe_bins", lambda: backend.prediction_filters(X, taps=10, **how), work.prediction(F, M, T, 10)
     f = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, 1.0)
     sweep, phi = backend.joint_prediction(f, X, 5, 2), np.ones((M, T))
-    yield "T-ISS, 5 taps: past_sweep", lambda: sweep.update(phi), work.past(F, M, T, 5)
+    yield "T-ISS, 5 taps: prediction_update", lambda: sweep.update(phi), work.past(F, M, T, 5)
 
 
 def instantaneous(M: int, n: int) -> Iterator[Case]:
@@ -172,11 +172,11 @@ def network(C: int, T: int, K: int) -> Iterator[Case]:
 
     def bands(first: int, step: int) -> None:
         for k in range(first, tracks, step):
-            patches.mix_bands(x[k], mix, ones, ones, mean[k])
+            block.mix_bands(x[k], mix, ones, ones, mean[k])
 
     def times(first: int, step: int) -> None:
         for k in range(first, tracks, step):
-            patches.mix_times(x[k], taps, ones, ones, offset, narrow, 0 * ones, 4)
+            block.mix_times(x[k], taps, ones, ones, offset, narrow, 0 * ones, 4)
 
     def run(kernel: Callable[[int, int], None]) -> None:
         with threadpool_limits(1, user_api="blas"):

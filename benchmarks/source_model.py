@@ -102,7 +102,7 @@ def recorded(folders: list[str]) -> dict[str, list[np.ndarray]]:
     if not folders:
         return {}
     sounds, n = corpus.read(folders, RATE), round(SECONDS * RATE)
-    wholes = {name: sounds.only([name]).samples for name in sounds.people()}
+    wholes = {name: sounds.only([name]).samples for name in sounds.talkers()}
     return {
         name: [np.stack([np.roll(y, -2 * k * n)[:n], np.roll(y, -(2 * k + 1) * n)[:n]]) for k in range(4)]
         for name, y in wholes.items() if len(y) >= 8 * n

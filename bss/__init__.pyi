@@ -1,7 +1,8 @@
 from .metrics.score import Scores as Scores, score as score
 from .metrics.si_sdr import si_sdr as si_sdr
 from .networks.denoiser.denoise import denoise as denoise
-from .pipeline.filters import Filters as Filters, load_filters as load_filters
+from .pipeline.filters.files import load_filters as load_filters
+from .pipeline.filters.filters import Filters as Filters
 from .pipeline.result import Unmixed as Unmixed
 from .pipeline.unmix import unmix as unmix
 from .scenes.mixing import mix as mix

@@ -1,4 +1,4 @@
-"""`bss apply`: filters that were learned before, on another recording of the same microphones."""
+"""`bss apply`: apply learned filters to another recording of the same microphones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tracks import (
 )
 
 if TYPE_CHECKING:
-    from bss.pipeline.filters import Filters
+    from bss.pipeline.filters.filters import Filters
     from bss.signals.audio import Recording
 
 
@@ -32,17 +32,19 @@ if TYPE_CHECKING:
 def apply(out: Output, filters: str, files: tuple[str, ...], output: str | None, **options: Any) -> None:
     """Separate a recording with FILTERS that `bss unmix --save-filters` has learned in the same room.
 
-    FILES are the same microphones in the same places and the same order, and the talkers sit where they sat: nothing is
-    learned anew, which takes a fraction of the time and keeps the order of the tracks from session to session. Writes
-    source1.wav ... and apply.json.
+    FILES are recordings of the same microphones, in the same order, with microphones and talkers in the same places.
+    Nothing is learned, which takes a fraction of the time and keeps the order of the tracks from session to session.
+    Writes source1.wav ... and apply.json.
 
     \b
     Examples:
       bss unmix monday/*.wav -o monday/sources --save-filters room.filters
       bss apply room.filters tuesday/*.wav -o tuesday/sources
+      bss apply room.filters meeting.wav --start 60 --end 90 --subtype float
+      bss apply room.filters - -o - < live.wav > sources.wav
     """
     from bss.backends.cpu import threads
-    from bss.pipeline.filters import load_filters
+    from bss.pipeline.filters.files import load_filters
     from bss.signals.audio import load
     from bss.signals.paths import expand
 

@@ -100,7 +100,7 @@ def announce_compiling(out: Output) -> None:
     from bss.backends.cpu import compiling
 
     message = "compiling for this machine, only once: this takes about ten seconds"
-    click.get_current_context().with_resource(compiling.told(lambda: out.say(message)))
+    click.get_current_context().with_resource(compiling.announced(lambda: out.say(message)))
 
 
 class OneOf(click.ParamType):

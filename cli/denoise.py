@@ -1,4 +1,4 @@
-"""`bss denoise`: noise out of recordings, each file by itself."""
+"""`bss denoise`: remove noise from recordings, each file separately."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from .common import OneOf, Output, command
 from .tracks import SUBTYPES
 
 if TYPE_CHECKING:
-    from bss.signals.audio import Recording
+    from bss.networks.denoiser.files import Denoised
+    from bss.signals.decode import FileInfo, Reader
 
 
 @command("denoise")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default="denoised", show_default=True,
               help="Folder for the results; for one file also a file name, or - for a WAV on stdout.")  # fmt: skip
-@click.option("--strength", type=float, default=1.0, show_default=True, help="Share of the noise that goes, 0 to 1.")
-@click.option("--weights", default=None, help="Another denoiser than the one that comes with bss.")
-@click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Of the results.")
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
-@click.option("--overwrite", "-y", is_flag=True, help="Replace results that are there.")
+@click.option("--strength", type=float, default=1.0, show_default=True, help="Share of the noise to remove, 0 to 1.")
+@click.option("--weights", default=None, help="Weights of your own denoiser [the built-in one].")
+@click.option(
+    "--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Sample format of the results."
+)
+@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
+@click.option("--overwrite", "-y", is_flag=True, help="Replace existing results.")
 def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) -> None:
-    """Take noise out of speech. Each of FILES is a recording of its own; every channel is treated by itself.
+    """Remove noise from speech. Each of FILES is a separate recording, and every channel is processed independently.
 
-    Results are WAV files of the same names, rates, channels and lengths; with -o NAME.flac the one result is of that kind.
+    Results are WAV files of the same names, rates, channels and lengths; -o NAME.flac writes one result in that format.
     Echo stays, and so do other talkers: `bss unmix` separates them.
 
     \b
@@ -38,7 +41,7 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
     """
     from bss.backends.cpu import threads
     from bss.errors import UsageError
-    from bss.networks.denoiser.denoise import check_strength, model
+    from bss.networks.denoiser.denoise import check_strength, load
     from bss.signals.paths import expand
 
     check_strength(options["strength"])
@@ -47,7 +50,7 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
         raise UsageError("-o - and --json both want stdout", hint="a folder for the results, or no --json")
     if output == "-" and len(paths) > 1:
         raise UsageError("-o - takes one file", f"there are {len(paths)}", "a folder for the results")
-    model(options["weights"])  # what is wrong with it is said before anything is read
+    load(options["weights"])  # refused before anything is read
     with threads.limited(options["threads"]):
         if output == "-":
             _to_stdout(out, paths[0], options)
@@ -56,48 +59,40 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
 
 
 def _to_stdout(out: Output, path: Path, options: dict[str, Any]) -> None:
-    from bss.pipeline.result import leveled
-    from bss.signals.audio import load
-    from bss.signals.streams import refuse_terminal, write_stdout
+    from bss.signals.decode import opened
+    from bss.signals.streams import stdout_file
 
-    refuse_terminal()
-    recording = load([path])
-    tracks, gain, subtype = leveled({"quiet": _quiet(out, recording, path.name, options)}, _subtype(recording, options), "common")
-    _say_lowered(out, path.name, gain)
-    write_stdout(tracks["quiet"], recording.rate, subtype)
+    with stdout_file() as place, opened(path) as reader:
+        _denoise_one(out, reader, place, "stdout.wav", options)
 
 
 def _to_files(out: Output, paths: list[Path], output: str, options: dict[str, Any]) -> None:
-    from bss.pipeline.result import leveled
-    from bss.signals.audio import load, probe
+    from bss.signals.audio import probe
+    from bss.signals.decode import opened
     from bss.signals.writing import output_folder
 
     folder, names = _places(paths, output)
     needed = sum(4 * info.frames * info.channels for info in probe(paths))
     documents = []
-    with output_folder(folder, names, overwrite=options["overwrite"], needed_bytes=needed, inputs=paths) as place:
+    with output_folder(folder, names, overwrite=options["overwrite"], needed_bytes=needed, inputs=paths) as results:
         for path, name in zip(paths, names, strict=True):
-            recording = load([path])
-            for repair in recording.repairs:
-                out.say(f"repaired: {repair}")
-            quiet = _quiet(out, recording, path.name, options)
-            tracks, gain, subtype = leveled({"quiet": quiet}, _subtype(recording, options), "common")
-            _say_lowered(out, path.name, gain)
-            wav = Path(name).suffix.lower() == ".wav"
-            place.audio(name, tracks["quiet"], recording.rate, subtype=subtype if wav else None)
-            documents.append(_document(path, folder / name, recording, quiet, gain))
+            with opened(path) as reader, results.file(name) as place:
+                if reader.info.note:
+                    out.say(f"repaired: {reader.info.note}")
+                done = _denoise_one(out, reader, place, str(folder / name), options)
+            documents.append(_document(reader.info, folder / name, done))
     out.say(f"wrote {', '.join(names)} to {folder}")
     chosen = {"strength": options["strength"], "weights": options["weights"]}
     out.emit({**chosen, "folder": str(folder), "results": documents})
 
 
 def _places(paths: list[Path], output: str) -> tuple[Path, list[str]]:
-    """The folder, and the name of each result in it; inputs of one name are told apart by numbers."""
+    """The folder, and the name of each result in it; inputs of the same name are numbered."""
     from bss.errors import UsageError
     from bss.signals.encode import FORMATS
 
     if output == "":
-        raise UsageError("-o was given an empty name", hint="look at the variable or quotes it came from")
+        raise UsageError("-o has an empty name", hint="check the shell variable or quotes it came from")
     if Path(output).suffix.lower() in FORMATS and not Path(output).is_dir():
         if len(paths) > 1:
             raise UsageError(f"-o {output} is one file", f"there are {len(paths)} recordings", "a folder")
@@ -113,34 +108,31 @@ def _places(paths: list[Path], output: str) -> tuple[Path, list[str]]:
     return Path(output), names
 
 
-def _quiet(out: Output, recording: Recording, name: str, options: dict[str, Any]) -> Any:
-    from bss.networks.denoiser.denoise import denoise as denoised
+def _denoise_one(out: Output, reader: Reader, place: Path, name: str, options: dict[str, Any]) -> Denoised:
+    """One open file to `place`, which will be called `name`."""
+    from math import log10
 
-    with out.progress(f"denoising {name}") as progress:
-        return denoised(recording.x, recording.rate, strength=options["strength"], weights=options["weights"], progress=progress)
-
-
-def _subtype(recording: Recording, options: dict[str, Any]) -> str:
+    from bss.networks.denoiser.files import denoise_file
     from bss.signals.writing import writable_subtype
 
     wanted: str = options["subtype"]
-    return SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", recording.subtype)[1]
+    subtype = SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", reader.info.subtype)[1]
+    chosen = {"strength": options["strength"], "weights": options["weights"]}
+    with out.progress(f"denoising {reader.info.path.name}") as progress:
+        done = denoise_file(reader, place, name=name, subtype=subtype, progress=progress, **chosen)
+    if done.gain != 1:
+        lowered = -20 * log10(done.gain)
+        out.warn(f"{reader.info.path.name} was lowered by {lowered:.1f} dB so that nothing clips (--subtype float keeps levels)")
+    return done
 
 
-def _say_lowered(out: Output, name: str, gain: float) -> None:
-    if gain != 1.0:
-        from math import log10
-
-        out.warn(f"{name} was lowered by {-20 * log10(gain):.1f} dB so that nothing clips (--subtype float keeps levels)")
-
-
-def _document(path: Path, place: Path, recording: Recording, quiet: Any, gain: float) -> dict[str, Any]:
+def _document(info: FileInfo, place: Path, done: Denoised) -> dict[str, Any]:
     """What was done to one file."""
-    import numpy as np
+    from math import log10
 
-    before, after = (float(np.vdot(x, x)) for x in (recording.x, quiet))
-    change = None if before <= 0 or after <= 0 else round(10 * float(np.log10(after / before)), 2)
+    silent = done.energy_before <= 0 or done.energy_after <= 0
+    change = None if silent else round(10 * log10(done.energy_after / done.energy_before), 2)
     return {
-        "input": str(path), "output": str(place), "rate": recording.rate, "channels": len(recording.x),
-        "samples": int(recording.x.shape[1]), "power_change_db": change, "gain": gain, "repairs": list(recording.repairs),
+        "input": str(info.path), "output": str(place), "rate": info.rate, "channels": info.channels, "samples": info.frames,
+        "power_change_db": change, "gain": done.gain, "repairs": [info.note] if info.note else [],
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,12 +145,14 @@ class Inputs:
 
     def _listed(self, result: Path, tracks: list[Path]) -> list[Path]:
         """The tracks of the last run of `bss unmix`, without those that an earlier run left in the folder."""
+        from bss.pipeline import record
+
         try:
-            document = json.loads(result.read_text(encoding="utf-8"))
-            outputs, options = set(document["outputs"]), dict(document.get("options", {}))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self.warnings.append(f"{result} is ignored: it was not written by bss unmix ({type(error).__name__})")
+            run = record.read(result)
+        except InputError as error:
+            self.warnings.append(f"{result} is ignored: it was not written by bss unmix ({error.what})")
             return tracks
+        outputs, options = set(run.outputs or []), run.options or {}
         mic = options.get("reference_mic", self.reference_mic)
         if mic != self.reference_mic and not options.get("per_mic"):
             self.warnings.append(f"the estimates are for microphone {mic}; to compare them there, use --reference-mic {mic}")

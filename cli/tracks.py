@@ -1,4 +1,4 @@
-"""What `bss unmix` and `bss apply` share: how tracks are called, where they go, and in which format."""
+"""Common to `bss unmix` and `bss apply`: names, folder and format of the tracks."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def reading_and_writing(function: F) -> F:
-    """The options about the part of the recording that is read, and the format of the tracks."""
+    """The options for the part of the recording that is read, and for the format of the tracks."""
     for option in (
-        click.option("--overwrite", "-y", is_flag=True, help="Replace tracks that are there."),
-        click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all]."),
+        click.option("--overwrite", "-y", is_flag=True, help="Replace existing tracks."),
+        click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="CPU threads [all]."),
         click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
-                     help="Against clipping: one gain for all tracks, or keep the levels and write float."),
+                     help="If tracks would clip: lower all by one common gain, or keep the levels and write float."),
         click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True,
                      help="Sample format of the tracks."),
-        click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End here, in seconds."),
-        click.option("--start", type=click.FloatRange(0), default=0.0, help="Begin here, in seconds."),
+        click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End at this time in seconds."),
+        click.option("--start", type=click.FloatRange(0), default=0.0, help="Start at this time in seconds."),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
 def track_names(recording: Recording, used: tuple[int, ...], n_sources: int, *, per_mic: bool) -> tuple[str, ...]:
-    """source1 ..., or with --per-mic the microphones' own names; two files of one name are told apart by a number."""
+    """source1 ..., or with --per-mic the names of the microphones, numbered if they are not unique."""
     if not per_mic:
         return tuple(f"source{k + 1}" for k in range(n_sources))
     names: list[str] = []
@@ -51,7 +51,7 @@ def track_names(recording: Recording, used: tuple[int, ...], n_sources: int, *, 
 
 
 def default_folder(paths: list[Path]) -> str:
-    """separated/NAME: the file's name, or that of the folder that the files are in."""
+    """separated/NAME: the name of the file, or of the folder that contains the files."""
     first = paths[0]
     if str(first) == "-":
         return str(Path("separated") / "stdin")
@@ -60,17 +60,17 @@ def default_folder(paths: list[Path]) -> str:
 
 
 def check_output(out: Output, output: str | None) -> None:
-    """UsageError where -o cannot be what was meant."""
+    """Raise UsageError if -o is empty or contradicts --json."""
     from bss.errors import UsageError
 
     if output == "-" and out.as_json:
-        raise UsageError("-o - and --json both need stdout", hint="a folder for the tracks, or no --json")
+        raise UsageError("-o - and --json cannot be combined", "both write to stdout", "a folder for the tracks, or no --json")
     if output == "":
-        raise UsageError("-o was given an empty name", hint="look at the variable or the quotes that it came from")
+        raise UsageError("-o has an empty name", hint="check the shell variable or quotes it came from")
 
 
 def subtype_of(recording: Recording, wanted: str) -> str:
-    """The sample format of the tracks, as soundfile names it."""
+    """The sample format of the tracks, as named by soundfile."""
     from bss.signals.writing import writable_subtype
 
     return SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", recording.subtype)[1]
@@ -82,21 +82,21 @@ def input_files(recording: Recording) -> list[str]:
 
 
 def channel_map(recording: Recording) -> list[dict[str, Any]]:
-    """Which channel of which file every microphone is."""
+    """File and channel of each microphone."""
     return [{"mic": k + 1, "file": c.file, "channel": c.index + 1} for k, c in enumerate(recording.channels)]
 
 
 def warn_of_gain(out: Output, gain: float) -> None:
-    """Say that levels were changed."""
+    """Warn if levels were changed."""
     if gain != 1.0:
         from math import log10
 
         db = -20 * log10(gain)
-        out.warn(f"all tracks were lowered by {db:.1f} dB so that none clips (--clip keep writes float instead)")
+        out.warn(f"all tracks were lowered by {db:.1f} dB to avoid clipping (--clip keep writes float instead)")
 
 
 def warn_of_leftovers(out: Output, folder: Path, written: set[str]) -> None:
-    """Tracks of an earlier run with more talkers are not ours to delete, and must not be taken for this run's."""
+    """Warn of tracks of an earlier run with more talkers, which are not deleted and could be mistaken for new ones."""
     old = [p.name for p in sorted(folder.glob("source*.wav")) + sorted(folder.glob("residual.wav")) if p.name not in written]
     if old:
         out.warn(f"{', '.join(old)} in {folder} are from an earlier run")

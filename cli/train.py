@@ -1,4 +1,4 @@
-"""`bss train`: networks from folders of speech, to a file that bss can use."""
+"""`bss train`: networks trained on folders of speech, written to a file that bss can use."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ from .common import OneOf, Output, command
 
 KINDS = ("linear", "deep", "vae", "denoiser", "source-model")
 CODED = ("linear", "deep", "vae")
-# options that not all kinds have: who has them
-OF = {
+# options that only some kinds have
+KINDS_WITH = {
     "noise": ("denoiser",), "bottleneck": ("denoiser",), "start": ("denoiser",), "waveform": ("denoiser",),
     "scenes": ("source-model",), "codes": CODED,
     "sizes": ("deep", "vae"), "beta": ("vae",), "anneal": ("vae",),
 }  # fmt: skip
 UNITS = {
-    "linear": "mean squared error", "deep": "mean squared error", "vae": "minus the bound, nats per row", "denoiser": "loss",
+    "linear": "mean squared error", "deep": "mean squared error", "vae": "negative bound, nats per frame", "denoiser": "loss",
     "source-model": "error of the talker, dB",
 }  # fmt: skip
 
 
 @command("train")
 @click.argument("kind", type=OneOf(KINDS))
-@click.option("--speech", multiple=True, required=True, help="Folder of clean speech, a folder in it for each talker.")
-@click.option("--noise", multiple=True, help="Folder of noises (denoiser); without it, synthetic ones alone.")
-@click.option("-o", "--output", required=True, help="The model: NAME.safetensors, with NAME.csv and NAME.png, its curve.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=None, help="End after so long, instead of --steps.")
-@click.option("--steps", type=click.IntRange(1), default=None, help="End after so many [by kind].")
+@click.option("--speech", multiple=True, required=True, help="Folder of clean speech, with one folder per talker.")
+@click.option("--noise", multiple=True, help="Folder of noises (denoiser); by default only synthetic ones.")
+@click.option("-o", "--output", required=True, help="Name of the model, and of its learning curve (.csv, .png).")
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), default=None, help="End after so many minutes, instead of --steps."
+)
+@click.option("--steps", type=click.IntRange(1), default=None, help="End after so many steps [by kind].")
 @click.option("--patience", type=click.IntRange(0), default=10, show_default=True,
-              help="End when so many validations in a row brought nothing better; 0: never.")  # fmt: skip
-@click.option("--hold-out", multiple=True, help="Name of a talker or noise, or part of it, that is left out.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same data and seed, same model.")
-@click.option("--resume", is_flag=True, help="Go on from where it was interrupted.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=None, help="At its highest [by kind].")
+              help="End after so many validations in a row without improvement; 0: never.")  # fmt: skip
+@click.option("--hold-out", multiple=True, help="Name of a talker or noise, or part of it, to leave out.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same data and seed give the same model.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training.")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), default=None, help="The highest learning rate [by kind]."
+)
 @click.option("--batch", "size", type=click.IntRange(1), default=None, help="Examples in a step [by kind].")
-@click.option("--codes", type=click.IntRange(1), default=None, help="Numbers in a code (linear, deep, vae) [32].")
-@click.option("--sizes", default=None, help="Sizes of the encoder's layers, as 512,256 (deep, vae).")
+@click.option("--codes", type=click.IntRange(1), default=None, help="Size of the code (linear, deep, vae) [32].")
+@click.option("--sizes", default=None, help="Sizes of the encoder's layers, such as 512,256 (deep, vae).")
 @click.option("--beta", type=float, default=None, help="Weight of the KL divergence (vae) [1].")
-@click.option("--anneal", type=click.IntRange(0), default=None, help="Steps in which that weight rises (vae) [1000].")
-@click.option("--bottleneck", type=click.IntRange(0), default=None, help="Numbers of a variational code (denoiser) [0: none].")
-@click.option("--start", default=None, help="Model to begin with, to make it better for your noise (denoiser).")
+@click.option("--anneal", type=click.IntRange(0), default=None, help="Steps over which that weight rises (vae) [1000].")
+@click.option("--bottleneck", type=click.IntRange(0), default=None, help="Size of a variational code (denoiser) [0: none].")
+@click.option("--start", default=None, help="Model to start from, to adapt it to your noise (denoiser).")
 @click.option("--waveform", type=click.FloatRange(0), default=None,
-              help="Weight of the error of the samples in dB (denoiser) [0.02].")  # fmt: skip
-@click.option("--scenes", type=click.IntRange(10), default=None, help="Rooms to simulate and separate (source-model) [200].")
+              help="Weight of the waveform error in dB (denoiser) [0.02].")  # fmt: skip
+@click.option("--scenes", type=click.IntRange(10), default=None, help="Rooms to simulate for training (source-model) [200].")
 @click.option("--device", type=OneOf(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute.")
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Processor threads [all].")
-@click.option("--overwrite", "-y", is_flag=True, help="Replace a model that is there, and an interrupted training.")
+@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
+@click.option("--overwrite", "-y", is_flag=True, help="Replace an existing model, or an interrupted training.")
 def train(out: Output, kind: str, output: str, **options: Any) -> None:
-    """Train a network: linear, deep or vae (autoencoders of levels), denoiser (for bss denoise), source-model (for bss unmix).
+    """Train a network: linear, deep or vae (autoencoders of spectra), denoiser (for bss denoise), source-model (for bss unmix).
 
-    Some talkers are kept apart to validate with. An interrupted training goes on with --resume. Needs torch and matplotlib.
+    Some of the talkers are used for validation only. --resume continues an interrupted training. Needs torch and matplotlib.
 
     \b
     Examples:
@@ -66,16 +70,16 @@ def train(out: Output, kind: str, output: str, **options: Any) -> None:
 
     chosen = _chosen(kind, options)
     place = _place(output, resume=options["resume"], overwrite=options["overwrite"])
-    device = _needed(options["device"], options["threads"])
+    device = _check_installed(options["device"], options["threads"])
     with out.progress(f"training the {kind}") as bar:
         report = _training(kind)(
-            speech=list(options["speech"]), out=place, device=device, progress=_watched(bar), **chosen, **_rehearsing(out, kind)
+            speech=list(options["speech"]), out=place, device=device, progress=_shown(bar), **chosen, **_scene_progress(out, kind)
         )
     curves.draw(f"{place}.csv", f"{place}.png", title=f"{kind}: {report['steps']} steps", unit=UNITS[kind])
-    out.say(f"the training ended {report['ended']}, {report['seconds']:.0f} s: {_in_words(kind, report)}")
+    out.say(f"{_in_words(kind, report)}; the training ended {report['ended']} ({report['seconds']:.0f} s)")
     if report.get("collapsed"):
-        out.warn(f"{len(report['collapsed'])} of {report['codes']} codes say nothing (posterior collapse): "
-                 "fewer codes, a smaller --beta, or a longer --anneal")  # fmt: skip
+        out.warn(f"{len(report['collapsed'])} of {report['codes']} dimensions of the code are unused (posterior collapse): "
+                 "try a smaller --beta, a longer --anneal, or fewer --codes")  # fmt: skip
     out.say(f"wrote {place}.safetensors, {place.name}.csv and {place.name}.png")
     out.emit({"kind": kind, "model": f"{place}.safetensors", "curve": f"{place}.csv", "picture": f"{place}.png", **report})
 
@@ -84,27 +88,15 @@ def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options for the training of this kind; UsageError for one that it does not have."""
     from bss.errors import UsageError
 
-    for name, kinds in OF.items():
+    for name, kinds in KINDS_WITH.items():
         if options[name] not in (None, ()) and kind not in kinds:
-            raise UsageError(f"--{name} is not for {kind}", hint=f"bss train {' or '.join(kinds)}, or without --{name}")
+            raise UsageError(f"--{name} is not for {kind}", hint=f"bss train {' or '.join(kinds)}, or leave out --{name}")
     if options["steps"] is not None and options["minutes"] is not None:
-        raise UsageError("--steps and --minutes both say when to end", hint="one of them")
+        raise UsageError("--steps and --minutes both say when to end", hint="give one of them")
     names = (
-        "seed",
-        "minutes",
-        "steps",
-        "patience",
-        "resume",
-        "learning_rate",
-        "size",
-        "codes",
-        "beta",
-        "anneal",
-        "bottleneck",
-        "start",
-        "waveform",
-        "scenes",
-    )
+        "seed", "minutes", "steps", "patience", "resume", "learning_rate", "size", "codes", "beta", "anneal", "bottleneck",
+        "start", "waveform", "scenes",
+    )  # fmt: skip
     chosen = {name: options[name] for name in names if options[name] is not None}
     chosen["hold_out"] = list(options["hold_out"])
     if options["sizes"] is not None:
@@ -119,30 +111,30 @@ def _sizes(text: str) -> tuple[int, ...]:
 
     parts = text.split(",")
     if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"--sizes {text} are no sizes of layers", hint="numbers above zero with commas between, as 512,256")
+        raise UsageError(f"--sizes {text} is not a list of sizes", hint="numbers separated by commas, such as 512,256")
     return tuple(int(part) for part in parts)
 
 
 def _place(output: str, *, resume: bool, overwrite: bool) -> Path:
-    """Where the model goes, without ending; InputError where something would be lost."""
+    """Path of the model without its ending; InputError if something would be overwritten."""
     from bss.errors import InputError, UsageError
 
     name = output.removesuffix(".safetensors")
     if not name or name.endswith(("/", "\\")) or Path(name).is_dir():
-        raise UsageError(f"-o {output!r} is not the name of a model", hint="-o models/mine")
+        raise UsageError(f"-o {output!r} is not a file name for the model", hint="-o models/mine")
     place = Path(name)
     if resume or overwrite:
         return place
     if Path(f"{name}.training").exists() or Path(f"{name}.scenes").exists():
-        raise InputError(f"a training of {name} was interrupted", hint="--resume to go on with it, --overwrite to begin again")
+        raise InputError(f"an earlier training of {name} was interrupted", hint="--resume continues it, --overwrite starts again")
     for ending in ("safetensors", "csv", "png"):
         if Path(f"{name}.{ending}").exists():
             raise InputError(f"{name}.{ending} exists", hint="another name, or --overwrite")
     return place
 
 
-def _needed(device: str, threads: int | None) -> str:
-    """The device, once everything that a training needs is there."""
+def _check_installed(device: str, threads: int | None) -> str:
+    """The device, once it is known that everything a training needs is installed."""
     from importlib.util import find_spec
 
     from bss.errors import InputError
@@ -161,42 +153,43 @@ def _training(kind: str) -> Callable[..., dict[str, Any]]:
 
         return train_denoiser
     if kind == "source-model":
-        from bss.pipeline.source_learning import learn
+        from bss.pipeline.training.source_model import train_source_model
 
-        return learn
+        return train_source_model
     from bss.networks.autoencoder import training as autoencoder_training
 
-    found: Callable[..., dict[str, Any]] = getattr(autoencoder_training, f"train_{kind}")
-    return found
+    training: Callable[..., dict[str, Any]] = getattr(autoencoder_training, f"train_{kind}")
+    return training
 
 
-def _watched(bar: Callable[[float], None]) -> Callable[[float, dict[str, float]], None]:
+def _shown(bar: Callable[[float], None]) -> Callable[[float, dict[str, float]], None]:
     return lambda share, row: bar(share)
 
 
-def _rehearsing(out: Output, kind: str) -> dict[str, Any]:
-    """For the source model: how far the scenes are, in words, as the bar is of the training."""
+def _scene_progress(out: Output, kind: str) -> dict[str, Any]:
+    """For the source model: the progress of its scenes in words, as the bar shows that of the training."""
     if kind != "source-model":
         return {}
-    said = [0]
+    tenths = 0
 
-    def rehearsed(share: float) -> None:
-        if int(10 * share) > said[0]:
-            said[0] = int(10 * share)
-            out.say(f"scenes: {10 * said[0]} %")
+    def simulated(share: float) -> None:
+        nonlocal tenths
+        if int(10 * share) > tenths:
+            tenths = int(10 * share)
+            out.say(f"simulating and separating scenes: {10 * tenths} % done")
 
-    return {"rehearsed": rehearsed}
+    return {"simulated": simulated}
 
 
 def _in_words(kind: str, report: dict[str, Any]) -> str:
-    """How well the best validation went."""
+    """The result of the best validation."""
     if kind == "source-model":
-        return f"error of the talkers kept apart {report['validation_db']:.2f} dB, {report['before_db']:.2f} dB without the model"
+        return (
+            f"error {report['validation_db']:.2f} dB on the validation talkers ({report['before_db']:.2f} dB without the model)"
+        )
     if kind == "denoiser":
-        return f"loss {report['validation']:.4f} on the talkers kept apart"
-    words = f"RMS error {report['error_db']:.2f} dB on the talkers kept apart"
-    return (
-        words
-        if kind != "vae"
-        else f"{words}, {report['active']} of {report['codes']} codes in use, bound {report['elbo']:.1f} nats"
-    )
+        return f"loss {report['validation']:.4f} on the validation talkers"
+    error = f"RMS error {report['error_db']:.2f} dB on the validation talkers"
+    if kind != "vae":
+        return error
+    return f"{error}, {report['active']} of {report['codes']} dimensions of the code in use, bound {report['elbo']:.1f} nats"

@@ -1,4 +1,4 @@
-"""`bss unmix`: the main job."""
+"""`bss unmix`: separate a recording."""
 
 from __future__ import annotations
 
@@ -28,38 +28,43 @@ from .tracks import (
 )
 
 if TYPE_CHECKING:
-    from bss.pipeline.filters import Filters
+    from bss.pipeline.filters.filters import Filters
     from bss.pipeline.plan import Plan
     from bss.pipeline.record import SuccessRecord
     from bss.pipeline.result import Unmixed
     from bss.signals.audio import Recording
 
 DEFAULTS = UnmixOptions()
+# of the evidence, where the name in result.json is not clear by itself
+LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": "agreement of levels and activity"}
 
 
 @command("unmix")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default=None, help="Folder for the tracks, or - for one WAV on stdout [separated/NAME].")
 @click.option("-n", "--sources", default="auto", show_default=True, help="Number of talkers; auto counts them.")
-@click.option("--method", type=OneOf(NAMES), default=DEFAULTS.method, show_default=True, help="How to separate.")
+@click.option("--method", type=OneOf(NAMES), default=DEFAULTS.method, show_default=True,
+              help="Separation method; auto chooses one.")  # fmt: skip
 @click.option("--effort", type=OneOf(EFFORTS), default=DEFAULTS.effort, show_default=True,
-              help="How much time to spend, in a room.")  # fmt: skip
+              help="Computing time spent on recordings in rooms.")  # fmt: skip
 @click.option("--reference-mic", type=click.IntRange(1), default=DEFAULTS.reference_mic + 1, show_default=True,
-              help="Tracks have the level that this microphone hears.")  # fmt: skip
-@click.option("--per-mic", is_flag=True, help="Everyone has a microphone: one track per microphone, named after it.")
+              help="Microphone whose levels the tracks have.")  # fmt: skip
+@click.option("--per-mic", is_flag=True, help="Every talker has a microphone: write one track per microphone, named after it.")
 @reading_and_writing
-@click.option("--weights", default=None, help="Another source model than the one that comes with bss.")
-@click.option("--denoise", is_flag=True, help="Take noise out of the tracks, as bss denoise does; keeps the linear tracks too.")
-@click.option("--strength", type=float, default=1.0, show_default=True, help="Of --denoise: share of the noise that goes.")
-@click.option("--linear", is_flag=True, help="Also write the tracks as linear filters make them, into linear/.")
-@click.option("--save-filters", default=None, metavar="FILE", help="Keep the filters, for bss apply.")
-@click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True, help="Same input and seed, same tracks.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--weights", default=None, help="File of your own source model, instead of the built-in one.")
+@click.option("--denoise", is_flag=True, help="Remove noise from the tracks, as bss denoise does; also writes the linear tracks.")
+@click.option("--strength", type=float, default=1.0, show_default=True,
+              help="With --denoise: share of the noise to remove, 0 to 1.")  # fmt: skip
+@click.option("--linear", is_flag=True, help="Also write the tracks before the source model and denoising, to linear/.")
+@click.option("--save-filters", default=None, metavar="FILE", help="Also write the filters to FILE, for bss apply.")
+@click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True,
+              help="Random seed; the same input and seed give the same tracks.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
 def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: Any) -> None:
     """Separate ONE recording, made by several microphones, into one track per talker.
 
-    FILES are the microphones of one recording: a file each, one file of many channels, or a mixture; folders and
-    wildcards are expanded; - reads a WAV from stdin. Writes source1.wav ..., residual.wav where there is one, result.json.
+    FILES are the microphones of one recording: one file each, one multichannel file, or a combination; folders and
+    wildcards are expanded; - reads a WAV from stdin. Writes source1.wav ..., residual.wav if there is one, and result.json.
 
     \b
     Examples:
@@ -71,14 +76,14 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
     from bss.signals.paths import expand
 
     check_output(out, output)
-    asked = _asked(options)
+    requested = _requested(options)
     clock = time.perf_counter()
     paths = expand(files)
     recording = load(paths, start=options["start"], end=options["end"])
     for k, channel in enumerate(recording.channels):
         out.detail(f"mic {k + 1} = {channel.name}")
     with _threads(out, options["threads"]):
-        plan = _plan(recording, asked)
+        plan = _plan(recording, requested)
         seconds = {"read": time.perf_counter() - clock - sum(plan.seconds.values())}
         _say(out, recording, plan)
         if options["dry_run"]:
@@ -90,14 +95,14 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
             _to_folder(out, output or default_folder(paths), recording, plan, seconds, options)
 
 
-def _asked(options: dict[str, Any]) -> UnmixOptions:
-    """The options of the separation; what is wrong with them, with weights or a strength, is said before anything is read."""
+def _requested(options: dict[str, Any]) -> UnmixOptions:
+    """The options of the separation; errors in them, in weights or strength are raised before any file is read."""
     from bss.errors import UsageError
     from bss.networks.denoiser.denoise import check_strength
 
     check_strength(options["strength"])
     if options["strength"] != 1 and not options["denoise"]:
-        raise UsageError("--strength is for --denoise", hint=f"--denoise --strength {options['strength']:g}")
+        raise UsageError("--strength needs --denoise", hint=f"--denoise --strength {options['strength']:g}")
     if options["weights"] is not None:
         from bss.networks.source_model.apply import load
 
@@ -130,16 +135,16 @@ def _threads(out: Output, count: int | None) -> Any:
     return threads.limited(count)
 
 
-def _plan(recording: Recording, asked: UnmixOptions) -> Plan:
+def _plan(recording: Recording, requested: UnmixOptions) -> Plan:
     from bss.errors import UsageError
     from bss.pipeline.plan import plan
 
     names = tuple(channel.name for channel in recording.channels)
-    if asked.reference_mic >= len(names):
+    if requested.reference_mic >= len(names):
         raise UsageError(
-            f"--reference-mic {asked.reference_mic + 1}: the recording has {len(names)} channels", hint=f"1 to {len(names)}"
+            f"--reference-mic {requested.reference_mic + 1}: the recording has {len(names)} channels", hint=f"1 to {len(names)}"
         )
-    return plan(recording.x, recording.rate, asked, names=names)
+    return plan(recording.x, recording.rate, requested, names=names)
 
 
 def _say(out: Output, recording: Recording, plan: Plan) -> None:
@@ -154,8 +159,12 @@ def _say(out: Output, recording: Recording, plan: Plan) -> None:
     out.say(f"method: {plan.choice.reason}")
     if plan.count is not None:
         out.detail(f"counting: {plan.count.reason}")
+    if plan.choice.stft is not None:
+        stft = plan.choice.stft
+        out.detail(f"window: {1e3 * stft.n_fft / recording.rate:.0f} ms ({stft.n_fft} samples, hop {stft.hop})")
     for name, value in plan.choice.evidence.items():
-        out.detail(f"{name.replace('_', ' ')}: {value}")
+        if value is not None:
+            out.detail(f"{LABELS.get(name, name.replace('_', ' '))}: {value}")
 
 
 def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
@@ -187,11 +196,11 @@ def _separate(out: Output, recording: Recording, plan: Plan, options: dict[str, 
 
 
 def _say_success(out: Output, success: SuccessRecord | None) -> None:
-    """What to expect of the tracks, where anything can be said."""
+    """Print the estimate of success, if there is one."""
     if success is not None:
         gain = success.predicted_si_sdr_gain_db
-        about = "" if gain is None else f" (SI-SDR about {gain:.0f} dB better than at the microphone, estimated from the tracks)"
-        out.say(f"success: {success.sentence}{about}")
+        improvement = "" if gain is None else f" (estimated SI-SDR improvement: about {gain:.0f} dB)"
+        out.say(f"success: {success.sentence}{improvement}")
 
 
 def _to_folder(
@@ -224,18 +233,18 @@ def _to_folder(
         document = replace(result, record=entry).write_into(place, subtype=subtype, clip=options["clip"], linear=linear)
         save_filters(result.filters)
     if options["linear"] and result.linear is None:
-        out.say("the tracks are made by linear filters alone: there are no others to write")
+        out.say("the tracks are already the linear ones, so linear/ was not written")
     warn_of_gain(out, document["gain"])
     out.say(f"wrote {', '.join(document['outputs'])} and result.json to {folder}")
     if options["save_filters"] is not None:
-        out.say(f"wrote the filters to {options['save_filters']}: bss apply separates other recordings of this room with them")
+        out.say(f"wrote the filters to {options['save_filters']}; bss apply separates other recordings of this room with them")
     warn_of_leftovers(out, Path(folder), set(files))
     out.emit({**document, "folder": folder})
 
 
 @contextlib.contextmanager
 def _filters_file(path: str | None, overwrite: bool) -> Iterator[Any]:
-    """A function that takes the filters. The file appears when the tracks do; one that is there is refused before the work."""
+    """A function that writes the filters. The file appears together with the tracks; errors are raised before the work."""
     if path is None:
         yield lambda filters: None
         return

@@ -28,16 +28,16 @@ class Case:
 
 HELP = "bss unmix --help"
 ONE = (
-    "the sound of a single microphone cannot be separated blindly by these methods",
-    "record with two microphones or more, and give the files of all of them",
+    "blind separation needs at least two microphones",
+    "record with two or more microphones, and pass the files of all of them",
 )
 SILENT = (
     "there is nothing to separate",
-    "check cables, mute switches, gain and the chosen inputs, or choose a part with sound (--start, --end)",
+    "check cables, mute switches, gain and input selection, or choose a part with sound (--start, --end)",
 )
 COPIES = (
-    "that is one microphone copied, as in a stereo file made of one, and one microphone cannot be separated",
-    "record every microphone on a track of its own (multitrack, not mono or joint stereo)",
+    "this is one microphone copied to several channels, and one microphone cannot be separated",
+    "record each microphone on its own track (multitrack, not mono or joint stereo)",
 )
 EXPORT = "export the file again, or choose a part before the first bad sample with --end"
 NO_FOLDER = ("the results would be written into it", "another -o DIR")
@@ -90,34 +90,34 @@ FILES = [
 ]  # fmt: skip
 
 CHANNELS = [
-    Case("one channel", "unmix one.wav", "the recording has one channel, one.wav", *ONE),
+    Case("one channel", "unmix one.wav", "the recording has only one channel, one.wav", *ONE),
     Case("all channels silent", "unmix silent.wav", "both channels are silent", *SILENT),
-    Case("all channels identical", "unmix same.wav", "all 3 channels hold the same signal", *COPIES),
+    Case("all channels identical", "unmix same.wav", "all 3 channels contain the same signal", *COPIES),
     Case(
-        "NaN in all but one channel", "unmix nan.wav", "only one of the 3 channels can be used",
-        "nan.wav[2] holds NaN or infinite samples; nan.wav[3] holds NaN or infinite samples. A separation needs two", EXPORT,
+        "NaN in all but one channel", "unmix nan.wav", "only one of the 3 channels is usable",
+        "nan.wav[2] contains NaN or infinite samples; nan.wav[3] contains NaN or infinite samples; separation needs two", EXPORT,
     ),
     Case(
-        "infinite samples in all channels", "unmix inf.wav", "none of the 2 channels can be used",
-        "inf.wav[1] holds NaN or infinite samples; inf.wav[2] holds NaN or infinite samples. A separation needs two", EXPORT,
+        "infinite samples in all channels", "unmix inf.wav", "none of the 2 channels is usable",
+        "inf.wav[1] contains NaN or infinite samples; inf.wav[2] contains NaN or infinite samples; separation needs two", EXPORT,
     ),
     Case(
-        "too short", "unmix two.wav --start 1 --end 1.05", "the recording holds 800 samples, 0.05 s",
-        "too little to learn a room from", "a longer part of the recording; ten seconds or more are good",
+        "too short", "unmix two.wav --start 1 --end 1.05", "the recording is only 0.05 s long (800 samples)",
+        "that is too short to learn demixing filters from", "a longer part; ten seconds or more work well",
     ),
     Case(
         "more talkers than microphones", "unmix two.wav --sources 3 --method ilrma",
-        "3 talkers asked for, 2 usable microphones", "ilrma finds at most one talker per microphone",
-        "at most 2 talkers, or the method cacgmm (auto takes it), which separates more of them by masks", 2,
+        "3 talkers requested, but there are only 2 usable microphones", "ilrma separates at most one talker per microphone",
+        "at most 2 talkers, or the method cacgmm (chosen by auto), which has no such limit", 2,
     ),
     Case(
         "--per-mic and fewer talkers", "unmix two.wav --per-mic --sources 1",
-        "1 asked for as the number of talkers, and a track for each of 2 microphones", "only one of the two can be",
+        "1 talker requested, but one track per microphone makes 2", "",
         "leave the number of talkers out", 2,
     ),
     Case(
         "--per-mic and a mix-down", "unmix mixdown.wav --per-mic", "mixdown.wav[3] is an exact mixture of other channels",
-        "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
+        "one track per microphone requires that every talker has a microphone", "leave out mix-downs and processed tracks",
     ),
 ]  # fmt: skip
 
@@ -159,11 +159,11 @@ OPTIONS = [
     Case("--threads 0", "unmix two.wav --threads 0", "--threads: 0 is not in the range x>=1", "", HELP, 2),
     Case("-o without a name", "unmix two.wav -o", "option '-o' requires an argument", "", HELP, 2, plain=True),
     Case(
-        "-o with an empty name", "unmix two.wav -o ''", "-o was given an empty name", "",
-        "look at the variable or quotes it came from", 2,
+        "-o with an empty name", "unmix two.wav -o ''", "-o has an empty name", "",
+        "check the shell variable or quotes it came from", 2,
     ),
     Case(
-        "-o - and --json", "unmix two.wav -o - --json", "-o - and --json both want stdout", "",
+        "-o - and --json", "unmix two.wav -o - --json", "-o - and --json cannot be combined", "both write to stdout",
         "a folder for the tracks, or no --json", 2,
     ),
 ]  # fmt: skip
@@ -205,7 +205,7 @@ PLACES = [
 
 OTHERS = [
     Case("missing file", "check tow.wav", "tow.wav does not exist", "", "^did you mean two.wav or .*"),
-    Case("one channel", "check one.wav", "the recording has one channel, mic 1 (one.wav)", *ONE),
+    Case("one channel", "check one.wav", "the recording has only one channel, mic 1 (one.wav)", *ONE),
     Case("no voices", "mix", "there are no voices", "", "bss mix anna.wav ben.wav -o scene/, or --scene scene.json", 2),
     Case("missing voice", "mix onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
     Case("silent voice", "mix hush.wav one.wav", "^.*silent.*", "^.+", "^.+"),

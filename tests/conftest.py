@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 # Before anything loads NumPy or torch, here and in what the tests start. Threads that wait by spinning take the processors from
 # other workers: the trainings of small networks take six times the work with two threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What takes long, begun first, so that no worker ends long after the others. Files of one line compile the same kernels, and
+# go to one worker, as two would wait for each other.
+LONG = (
+    ("test_kernels", "test_iva", "test_iva_inputs", "test_known_variances"),
+    ("test_notebooks",),
+    ("test_fdica", "test_tiss", "test_mnmf"),
+    ("test_autoencoders",),
+    ("test_train_command",),
+    ("test_source_model",),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,27 +34,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def compile_each_kernel_once() -> None:
-    """While one process compiles a kernel, others wait, and then find it on disk.
-
-    numba's index of a kernel has no place for two writers, who might each give the same file name to another signature.
-    """
-    fcntl = pytest.importorskip("fcntl", reason="only POSIX locks files so: run the tests without -n")
-    from numba.core.caching import NullCache
+    """While one process compiles a kernel for some types, others that want the same wait, and then find it on disk."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise pytest.UsageError("workers lock the kernels' files as only POSIX can: run the tests without -n") from error
+    from numba.core.caching import IndexDataCacheFile, NullCache
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.dispatcher import Dispatcher
 
-    compiled = Dispatcher.compile
+    compiled, saved = Dispatcher.compile, IndexDataCacheFile.save
 
-    @functools.wraps(compiled)
-    def compile_or_wait(kernel: Any, signature: Any) -> Any:
-        if isinstance(kernel._cache, NullCache):  # a part of the kernel that calls it
-            return compiled(kernel, signature)
-        beside = Path(kernel._cache.cache_path, f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}.lock")
-        with global_compiler_lock, beside.open("w") as lock:  # always in this order, as threads compile too
+    def locked(path: Path, call: Callable[..., Any], *arguments: Any) -> Any:
+        with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return compiled(kernel, signature)
+            return call(*arguments)
 
-    Dispatcher.compile = compile_or_wait
+    def compile_or_wait(kernel: Any, types: Any) -> Any:
+        if isinstance(kernel._cache, NullCache):  # a part of the kernel that calls it
+            return compiled(kernel, types)
+        of_types = hashlib.sha256(f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}{types}".encode()).hexdigest()
+        with global_compiler_lock:  # this one first, always: threads compile too
+            return locked(Path(kernel._cache.cache_path, f"{of_types[:16]}.lock"), compiled, kernel, types)
+
+    def save(index: Any, key: Any, data: Any) -> None:
+        """numba gives files their names by the index that it read, so of two processes each might overwrite the other's."""
+        locked(Path(f"{index._index_path}.lock"), saved, index, key, data)
+
+    Dispatcher.compile, IndexDataCacheFile.save = compile_or_wait, save
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -57,8 +75,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             compiled.unlink()
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses, and before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_programs(items)
+    if hasattr(config, "workerinput"):
+        groups = {name: number for number, names in enumerate(LONG) for name in names}
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(str(groups.get(item.path.stem, item.path.stem))))
+        items.sort(key=lambda item: groups.get(item.path.stem, len(LONG)))
+
+
+def mark_programs(items: list[pytest.Item]) -> None:
     """Tests that need a program skip without it; they are among those that `-m programs` runs once more where it is there."""
     for item in items:
         for marker in item.iter_markers("needs"):

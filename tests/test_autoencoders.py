@@ -119,7 +119,7 @@ def test_codes_without_use_are_seen() -> None:
     x = torch.randn(500, 4)
     assert model.active(x) == 1
     assert model.collapsed(x) == [1]
-    with pytest.raises(InputError, match="two or more"):
+    with pytest.raises(InputError, match="two rows or more"):
         model.active(x[:1])
 
 

@@ -94,7 +94,7 @@ def test_good_recording_as_json(tmp_path: Path) -> None:
     assert (report["usable"], report["findings"], report["repairs"], report["separable"]) == ([1, 2, 3], [], [], True)
     assert "error" not in report
     assert report["method"] == "neural"
-    assert report["reason"].startswith("FD-ICA and the learned source model with windows of ")
+    assert report["reason"].startswith("FD-ICA and the learned source model, for a room: ")
     assert report["evidence"]["largest_delay_ms"] > 0
     assert report["evidence"]["delayed_coherence_over_chance"] > report["evidence"]["delay_free_below"]
 
@@ -104,7 +104,7 @@ def test_a_mixing_desk_has_no_delays(tmp_path: Path) -> None:
     path = write(tmp_path / "desk.wav", np.array([[1.0, 0.5], [0.4, 1.0]]) @ sources)
     result = run(path)
     assert "delays    none" in result.stdout.splitlines()
-    assert "method    FastICA, because the mixing is free of delays" in result.stdout
+    assert "method    FastICA: all microphones receive each talker at the same time" in result.stdout
     assert document(path)[0]["method"] == "fastica"
 
 
@@ -114,7 +114,7 @@ def test_too_short_to_separate_is_said_as_unmix_says_it(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert report["usable"] == [1, 2, 3]
     assert (report["separable"], report["method"], report["reason"]) == (False, None, None)
-    assert "the recording is too short: 800 samples" in report["error"]["what"]
+    assert "the recording is only 0.05 s long (800 samples)" in report["error"]["what"]
 
 
 def test_faults_are_listed_and_the_rest_is_separable(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_part_of_a_recording(tmp_path: Path) -> None:
 
 NOTHING = np.zeros(2 * RATE)
 FAILS: list[tuple[str, Callable[[np.ndarray], np.ndarray], str, str, list[int]]] = [
-    ("one channel", lambda x: x[:1], "the recording has one channel", "two microphones", [1]),
+    ("one channel", lambda x: x[:1], "the recording has only one channel", "two or more microphones", [1]),
     ("all silent", lambda x: 0 * x, "all 3 channels are silent", "cables", []),
-    ("all the same", lambda x: np.stack([x[0]] * 3), "all 3 channels hold the same signal", "track of its own", [1]),
-    ("stereo of mono", lambda x: np.stack([x[0]] * 2), "both channels hold the same signal", "track of its own", [1]),
+    ("all the same", lambda x: np.stack([x[0]] * 3), "all 3 channels contain the same signal", "own track", [1]),
+    ("stereo of mono", lambda x: np.stack([x[0]] * 2), "both channels contain the same signal", "own track", [1]),
     ("one left", lambda x: np.stack([x[0], NOTHING, x[0]]), "only one of the 3 channels", "cables", [1]),
 ]
 
@@ -209,7 +209,7 @@ def test_nan_in_a_file(tmp_path: Path) -> None:
     x[0, 0] = x[2, 5] = np.inf
     report, result = document(write(tmp_path / "x.wav", x, subtype="FLOAT"))
     assert result.exit_code == 3
-    assert "none of the 3 channels can be used" in report["error"]["what"]
+    assert "none of the 3 channels is usable" in report["error"]["what"]
 
 
 def test_files_that_are_not_there_or_not_audio(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scipy.signal import oaconvolve
 
 import bss
 from bss.errors import InputError, UsageError
-from bss.pipeline.filters import Demixing
+from bss.pipeline.filters.models import Demixing
 from bss.scenes.rooms import Layout, respond
 
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -96,9 +96,9 @@ def test_silence_in_silence_out(kind: str) -> None:
 
 def test_other_recordings_are_refused() -> None:
     x, result = unmixed("room")
-    with pytest.raises(InputError, match="3 channels, and these filters were learned with 2"):
+    with pytest.raises(InputError, match="3 channels, but these filters were learned with 2"):
         result.filters.apply(np.concatenate([x, x[:1]]))
-    with pytest.raises(InputError, match="at 8000 Hz, and these filters were learned at 16000 Hz"):
+    with pytest.raises(InputError, match="at 8000 Hz, but these filters were learned at 16000 Hz"):
         result.filters.apply(x, rate=8000)
     with pytest.raises(InputError, match="NaN"):
         result.filters.apply(np.full_like(x, np.nan))
@@ -122,9 +122,9 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "a rate of 0": (lambda said, arrays: said.update(rate=0), "rate=0"),
     "a microphone too many": (lambda said, arrays: said.update(used=[0, 1, 2]), "2 microphones, channels"),
     "a microphone that is not there": (lambda said, arrays: said.update(mics=[0, 7]), "2 talkers, microphones"),
-    "an STFT that it has not": (lambda said, arrays: said.update(stft=[512, 128]), "demixing of shape"),
-    "a matrix of another shape": (lambda said, arrays: arrays.update(mixing=np.zeros((3, 2))), "mixing of shape"),
-    "NaN": (lambda said, arrays: arrays.update(demixing=np.full((2, 2), np.nan)), "not finite"),
+    "an STFT that it has not": (lambda said, arrays: said.update(stft=[512, 128]), "demixing has shape"),
+    "a matrix of another shape": (lambda said, arrays: arrays.update(mixing=np.zeros((3, 2))), "mixing has shape"),
+    "NaN": (lambda said, arrays: arrays.update(demixing=np.full((2, 2), np.nan)), "NaN or infinite"),
     "no matrix": (lambda said, arrays: arrays.pop("demixing"), "'demixing'"),
 }
 
@@ -137,14 +137,14 @@ def test_damaged_files_are_refused(case: str, tmp_path: Path) -> None:
         bss.load_filters(tmp_path / "f")
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "holds no filters"), (b"RIFF" * 100, "holds no filters")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "contains no filters"), (b"RIFF" * 100, "contains no filters")])
 def test_what_is_no_file_of_filters(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(InputError, match=words):
         bss.load_filters(tmp_path / "f")
     with pytest.raises(InputError, match="does not exist"):
         bss.load_filters(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="it holds a denoiser"):
+    with pytest.raises(InputError, match="it contains a denoiser"):
         bss.load_filters(Path(bss.__file__).parent / "networks/weights/denoiser.safetensors")
 
 
@@ -203,7 +203,7 @@ def test_the_command_refuses_another_recording(tmp_path: Path) -> None:
     three = save_each(tmp_path / "three", desk(3, 2.0).mixture)
     done = run("apply", kept, *three, "-o", tmp_path / "out")
     assert done.exit_code == 3
-    assert "error: the recording has 3 channels, and these filters were learned with 2" in done.stderr
+    assert "error: the recording has 3 channels, but these filters were learned with 2" in done.stderr
     other = save_each(tmp_path / "other", desk(2, 2.0).mixture, rate=8000)
     done = run("apply", kept, *other, "-o", tmp_path / "out")
     assert done.exit_code == 3

@@ -25,9 +25,9 @@ def test_infomax_s_gradient_is_the_derivative_of_its_loss(signs: list[int] | Non
     fixed = None if signs is None else np.array(signs, float)
 
     def loss(E: np.ndarray) -> float:
-        return picard.look(problem, model, (np.eye(3) + E) @ W, fixed).loss
+        return picard.evaluate(problem, model, (np.eye(3) + E) @ W, fixed).loss
 
-    gradient = picard.look(problem, model, W, fixed).gradient
+    gradient = picard.evaluate(problem, model, W, fixed).gradient
     for i, j in np.ndindex(3, 3):
         E = np.zeros((3, 3))
         E[i, j] = 1e-5
@@ -43,7 +43,7 @@ def test_infomax_s_line_search_goes_down_and_keeps_the_signs(dtype: Any, extende
     rng = np.random.default_rng(0)
     for _ in range(20):
         W = symmetric_decorrelation(rng.standard_normal((3, 3))) * rng.uniform(0.1, 10)
-        point = picard.look(problem, model, W, None)
+        point = picard.evaluate(problem, model, W, None)
         direction = -model.precondition(point, point.gradient)
         assert np.sum(direction * point.gradient) < 0
         found = picard.line_search(problem, model, point, direction)

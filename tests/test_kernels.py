@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+from signals_for_tests import UPDATES_AND_TYPES, every_update_and_type
 
 from bss.backends import dispatch, numeric
 from bss.backends.cpu import backend, outputs as planes, threads
@@ -94,8 +95,7 @@ def in_phase(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     return np.asarray(got * turn / np.abs(turn))
 
 
-@pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", planes.UPDATES)
+@every_update_and_type
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 2), (2, 1), (3, 3), (4, 4), (5, 5), (3, 2), (4, 1), (5, 3), (7, 7)])
 @pytest.mark.usefixtures("blocks")
 def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
@@ -119,10 +119,12 @@ def test_a_move_is_the_papers(m: int, n: int, update: str, dtype: Any) -> None:
         np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", planes.UPDATES)
+@pytest.mark.parametrize(
+    ("update", "dtype", "dof"),
+    # Student's t changes the weights, not the updates
+    [(u, t, None) for u, t in UPDATES_AND_TYPES] + [(u, t, 3.0) for u, t in UPDATES_AND_TYPES if u in ("iss", "ip")],
+)
 @pytest.mark.parametrize(("m", "components"), [(2, 1), (2, 3), (3, 2)])
-@pytest.mark.parametrize("dof", [None, 3.0])
 @pytest.mark.usefixtures("blocks")
 def test_a_low_rank_move_is_the_papers(m: int, components: int, update: str, dtype: Any, dof: float | None) -> None:
     X, W = spectra(dtype, m), square(m)
@@ -205,8 +207,7 @@ def test_an_exception_in_a_kernel_s_thread_reaches_the_caller() -> None:
         threads.run(kernel)
 
 
-@pytest.mark.parametrize("dtype", COMPLEX)
-@pytest.mark.parametrize("update", planes.UPDATES)
+@every_update_and_type
 @pytest.mark.parametrize("what", ["a bin", "a frame", "an output", "an output in one bin", "everything but one bin"])
 def test_moves_of_silence_are_finite_and_stay_so(what: str, update: str, dtype: Any) -> None:
     X = spectra(dtype, 3)
@@ -285,7 +286,7 @@ def test_a_pass_with_a_stride_is_a_pass_over_those_pieces(name: str, stride: int
 
 @pytest.mark.parametrize("n_times", [1, 3, 4, 5, 9, 30])
 def test_blocks_of_the_network_are_their_twins(n_times: int) -> None:
-    from bss.networks.source_model import block as patches
+    from bss.networks.source_model import block
 
     rng = np.random.default_rng(n_times)
     C, K, groups = 6, 10, 3
@@ -295,13 +296,13 @@ def test_blocks_of_the_network_are_their_twins(n_times: int) -> None:
 
     x, mix, scale, shift, mean = draw(C, n_times, K), draw(groups, K, K), draw(C), draw(C), draw(C, K)
     wanted, wanted_mean = reference.mix_bands(x.astype(float), mix, scale, shift)
-    patches.mix_bands(x, mix, scale, shift, mean)
+    block.mix_bands(x, mix, scale, shift, mean)
     np.testing.assert_allclose(x, wanted, atol=1e-4)
     np.testing.assert_allclose(mean, wanted_mean, atol=1e-4)
     for dilation in (1, 2, 3, 4, 8, 16):
         x, taps, offset, narrow, bias = draw(C, n_times, K), draw(C, 3 * C), draw(C, K), draw(C, C), draw(C)
         wanted = reference.mix_times(x.astype(float), taps, scale, shift, offset, narrow, bias, dilation)
-        patches.mix_times(x, taps, scale, shift, offset, narrow, bias, dilation)
+        block.mix_times(x, taps, scale, shift, offset, narrow, bias, dilation)
         np.testing.assert_allclose(x, wanted, atol=1e-3)
 
 

@@ -252,7 +252,7 @@ VOICES = ("voices/anna.wav", "voices/ben.wav")
     (("--scene", "nowhere.json"), 3, "nowhere.json cannot be read as a scene"),
     (("--scene", "bad/text.wav"), 3, "cannot be read as a scene"),
     (("--scene", "bad/other.json"), 3, "is not a scene"),
-    (("--scene", "bad/other.json", "--mics", "3"), 2, "--mics cannot go with --scene"),
+    (("--scene", "bad/other.json", "--mics", "3"), 2, "--mics cannot be combined with --scene"),
 ])  # fmt: skip
 def test_wrong_input(work: Path, words: tuple[str, ...], code: int, said: str) -> None:
     before = tree(work)

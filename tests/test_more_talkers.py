@@ -71,7 +71,7 @@ def test_a_microphone_each_and_masks() -> None:
 
 @pytest.mark.parametrize("method", ["fastica", "infomax", "auxiva", "ilrma"])
 def test_methods_with_a_demixing_refuse_and_name_the_one_that_works(method: str) -> None:
-    with pytest.raises(UsageError, match="3 talkers asked for, 2 usable") as caught:
+    with pytest.raises(UsageError, match="3 talkers requested, but there are only 2 usable") as caught:
         bss.unmix(hiss((2, RATE), 0.1), RATE, n_sources=3, method=method)
     assert method in caught.value.why
     assert "cacgmm" in caught.value.hint

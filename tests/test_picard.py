@@ -132,7 +132,7 @@ def test_the_loss_of_given_signs_never_rises(contrast: str, kind: str) -> None:
     problem = Problem.of(mixing_matrix(3, 3) @ independent(kind), None, 1, None)
     W = symmetric_decorrelation(np.random.default_rng(1).standard_normal((3, 3)))
     model, known = picard.Rotations(contrast), picard.Memory()
-    point = picard.look(problem, model, W, None)
+    point = picard.evaluate(problem, model, W, None)
     for _ in range(30):
         moved = picard.step_down(problem, model, point, known, 1)
         if moved is None:
@@ -154,12 +154,12 @@ def test_the_gradient_is_the_derivative_of_the_loss(contrast: str) -> None:
     problem = Problem.of(mixing_matrix(3, 3) @ independent("mixed", n=500), None, 1, None)
     model, signs = picard.Rotations(contrast), np.array([1.0, -1.0, 1.0])
     W = symmetric_decorrelation(np.random.default_rng(0).standard_normal((3, 3)))
-    gradient = picard.look(problem, model, W, signs).gradient
+    gradient = picard.evaluate(problem, model, W, signs).gradient
     np.testing.assert_array_equal(gradient, -gradient.T)
     for i, j in ((0, 1), (0, 2), (1, 2)):
         E = np.zeros((3, 3))
         E[i, j], E[j, i] = 1e-5, -1e-5
-        up, down = (picard.look(problem, model, model.move(sign * E, W), signs).loss for sign in (1, -1))
+        up, down = (picard.evaluate(problem, model, model.retract(sign * E, W), signs).loss for sign in (1, -1))
         assert (up - down) / 2e-5 == pytest.approx(2 * gradient[i, j], abs=1e-8)
 
 
@@ -170,7 +170,7 @@ def test_moves_are_rotations(angle: float) -> None:
     want = np.eye(3)
     want[[0, 0, 2, 2], [0, 2, 0, 2]] = np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)
     W = symmetric_decorrelation(np.random.default_rng(0).standard_normal((3, 3)))
-    np.testing.assert_allclose(picard.Rotations("logcosh").move(E, W), want @ W, atol=1e-14)
+    np.testing.assert_allclose(picard.Rotations("logcosh").retract(E, W), want @ W, atol=1e-14)
 
 
 # ---- the memory of the curvature
@@ -180,7 +180,7 @@ def test_the_two_loops_are_the_bfgs_inverse() -> None:
     rng = np.random.default_rng(0)
     problem = Problem.of(mixing_matrix(3, 3) @ independent("super", n=500), None, 1, None)
     model = Likelihood(extended=False, newton=False)  # H = I to start from
-    point = picard.look(problem, model, symmetric_decorrelation(rng.standard_normal((3, 3))), None)
+    point = picard.evaluate(problem, model, symmetric_decorrelation(rng.standard_normal((3, 3))), None)
     known, H = picard.Memory(), np.eye(9)
     bend = rng.standard_normal((9, 9))
     for _ in range(4):
@@ -273,11 +273,15 @@ def test_a_step_teaches_how_much_a_scale_bends_the_likelihood(kind: str) -> None
     y = rng.laplace(size=(2, 200_000)) / np.sqrt(2) if kind == "heavy" else rng.uniform(-1.73, 1.73, (2, 200_000))
     scales = np.array([2.0, 2.1]) if kind == "heavy" else np.array([1.5, 1.6])
     problem, model = Problem.of(y, None, 1, None), Likelihood(extended=True, newton=True)
-    before = picard.look(problem, model, scales[0] * np.eye(2), None)
-    after = picard.look(problem, model, scales[1] * np.eye(2), None)
+    before = picard.evaluate(problem, model, scales[0] * np.eye(2), None)
+    after = picard.evaluate(problem, model, scales[1] * np.eye(2), None)
     s = scales.mean() * (problem.K @ (y - problem.mean[:, None]))
-    np.testing.assert_allclose(model.taught(before, after).bend, np.mean((s / np.cosh(s)) ** 2, axis=1), rtol=0.04)
-    assert model.taught(before, before).bend == pytest.approx(model.bend)  # nothing to learn from no step
+    np.testing.assert_allclose(
+        model.with_scale_curvature(before, after).scale_curvature, np.mean((s / np.cosh(s)) ** 2, axis=1), rtol=0.04
+    )
+    assert model.with_scale_curvature(before, before).scale_curvature == pytest.approx(
+        model.scale_curvature
+    )  # nothing to learn from no step
 
 
 def test_a_solve_looks_at_parts_first() -> None:

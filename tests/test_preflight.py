@@ -63,7 +63,7 @@ def test_mixture_of_others_is_named() -> None:
     x[2] = 0.5 * x[0] - 0.25 * x[1]
     found = look(x)
     assert kinds(found) == [(2, "dependent")]
-    assert "channel 3 is an exact mixture of channel 1 and channel 2:" in found.findings[0].message
+    assert "channel 3 is an exact mixture of channel 1 and channel 2 and does not help" in found.findings[0].message
     assert found.usable == (0, 1, 2, 3)
 
 
@@ -77,7 +77,7 @@ def test_names_are_used() -> None:
     x = room(1).astype(np.float32)
     x[2] = x[0]
     found = preflight(x, RATE, ["desk.wav", "door.wav[1]", "door.wav[2]"])
-    assert found.findings[0].message.startswith("door.wav[2] is a copy of desk.wav;")
+    assert found.findings[0].message.startswith("door.wav[2] is a copy of desk.wav and is left out")
     assert found.names == ("desk.wav", "door.wav[1]", "door.wav[2]")
 
 
@@ -88,10 +88,10 @@ def test_stereo_of_mono(gain: float, bits: int) -> None:
     found = look(np.stack([mono, pcm(gain * mono, bits)]))
     assert kinds(found) == [(1, "stereo_of_mono")]
     assert found.findings[0].other == 0
-    assert "a stereo recording of one microphone" in found.findings[0].message
-    with pytest.raises(InputError, match="both channels hold the same signal") as error:
+    assert "this is one microphone in a stereo file" in found.findings[0].message
+    with pytest.raises(InputError, match="both channels contain the same signal") as error:
         require_two(found)
-    assert "a stereo file made of one" in error.value.why
+    assert "one microphone copied to several channels" in error.value.why
 
 
 def test_levels() -> None:
@@ -124,16 +124,16 @@ def only(*rows: np.ndarray | float) -> np.ndarray:
 
 V, W = voice(1), voice(2)
 REFUSED = [  # what, the recording, what the error says, why, what to try
-    ("one channel", only(V), ["has one channel, channel 1"], ["single microphone"], ["two microphones or more"]),
-    ("one silent channel", only(0.0), ["has one channel"], ["single microphone"], ["two microphones or more"]),
+    ("one channel", only(V), ["has only one channel, channel 1"], ["at least two microphones"], ["two or more microphones"]),
+    ("one silent channel", only(0.0), ["has only one channel"], ["at least two microphones"], ["two or more microphones"]),
     ("two silent", only(0.0, 0.0), ["both channels are silent"], ["nothing to separate"], ["cables", "--start"]),
     ("all silent", only(0.0, 0.1, 0.0, 1e-8 * W), ["all 4 channels are silent"], ["nothing to"], ["cables"]),
-    ("all the same", only(V, V, -0.5 * V), ["all 3 channels hold the same signal"], ["one microphone"], ["track"]),
-    ("all NaN", only(np.nan, np.nan, np.nan), ["none of the 3 channels"], ["channel 2 holds NaN"], ["export", "--end"]),
+    ("all the same", only(V, V, -0.5 * V), ["all 3 channels contain the same signal"], ["one microphone"], ["track"]),
+    ("all NaN", only(np.nan, np.nan, np.nan), ["none of the 3 channels"], ["channel 2 contains NaN"], ["export", "--end"]),
     (
-        "something of each", only(0.0, V, np.nan, V), ["only one of the 4 channels can be used"],
-        ["channel 1 is silent", "channel 3 holds NaN", "channel 4 is a copy of channel 2", "needs two"],
-        ["cables", "export", "track of its own"],
+        "something of each", only(0.0, V, np.nan, V), ["only one of the 4 channels is usable"],
+        ["channel 1 is silent", "channel 3 contains NaN", "channel 4 is a copy of channel 2", "needs two"],
+        ["cables", "export", "own track"],
     ),
     ("one mute", only(V, 0.0), ["only one of the 2 channels"], ["channel 2 is silent"], ["mute"]),
 ]  # fmt: skip

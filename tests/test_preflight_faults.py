@@ -44,34 +44,34 @@ def share_above(x: np.ndarray, level: float) -> float:
 
 
 GOOD = room(1)
-SILENT = ("it is left out", "cable", "mute")
+SILENT = ("is left out", "cable", "mute")
 RMS2 = float(np.std(GOOD[1]))
 PEAK2 = 20 * math.log10(np.abs(GOOD[1]).max())
 DITHER = np.random.default_rng(5).integers(-1, 2, GOOD.shape[1]) * 2.0**-15  # RMS -92.1 dBFS
 
 FAULTS = [
     Fault("zeros", lambda x: 0 * x[1], "silent", True, -math.inf, says=("digital silence", *SILENT)),
-    Fault("only DC", lambda x: 0 * x[1] + 0.25, "silent", True, -math.inf, says=("a constant of +0.25", *SILENT)),
+    Fault("only DC", lambda x: 0 * x[1] + 0.25, "silent", True, -math.inf, says=("a constant offset of +0.25", *SILENT)),
     Fault("last bit of 24", lambda x: pcm(x[1] * 1e-6, 24), "silent", True, -140, 5, ("RMS -14", "dB below", *SILENT)),
     Fault("only dither", lambda x: DITHER, "silent", True, -92.1, 0.1, ("RMS -92.", "dB below the loudest", *SILENT)),
     Fault("hum far down", lambda x: x[1] * 5e-5, "silent", True, 20 * math.log10(RMS2 * 5e-5), 0.1, SILENT),
     Fault(
         "one NaN", lambda x: with_bad(x, {24000: np.nan}), "nonfinite", True, 1,
-        says=("holds 1 NaN sample, the first at 1.500 s", "it is left out"),
+        says=("contains 1 NaN sample, the first at 1.500 s", "is left out"),
     ),
     Fault(
         "NaN and inf", lambda x: with_bad(x, {72000: np.inf, 70400: -np.inf, 79999: np.nan}), "nonfinite", True, 3,
-        says=("holds 1 NaN and 2 infinite samples, the first at 4.400 s",),
+        says=("contains 1 NaN and 2 infinite samples, the first at 4.400 s",),
     ),
     Fault("all NaN", lambda x: x[1] * np.nan, "nonfinite", True, 5 * RATE, says=("80000 NaN samples", "at 0.000 s")),
     Fault("inf at the start", lambda x: with_bad(x, {0: np.inf}), "nonfinite", True, 1, says=("1 infinite sample,",)),
     Fault(
         "the same", lambda x: x[0], "duplicate", True, -math.inf,
-        says=("channel 2 is a copy of channel 1;", "it is left out"), other=0,
+        says=("channel 2 is a copy of channel 1 and is left out",), other=0,
     ),
     Fault(
         "scaled", lambda x: 0.7 * x[0], "duplicate", True, -150, 10,
-        ("channel 2 is a copy of channel 1 (-3.1 dB);", "it is left out"), 0,
+        ("channel 2 is a copy of channel 1 (-3.1 dB) and is left out",), 0,
     ),
     Fault("inverted", lambda x: -x[0], "duplicate", True, -math.inf, says=("of channel 1 (inverted)",), other=0),
     Fault(
@@ -81,15 +81,15 @@ FAULTS = [
     Fault("scaled, 16 bits", lambda x: pcm(-0.3 * pcm(x[0])), "duplicate", True, -65, 1, ("(-10.5 dB, inverted)",), 0),
     Fault(
         "almost", lambda x: x[0] + 0.003 * np.std(x[0]) * np.random.default_rng(3).standard_normal(x.shape[1]),
-        "near_duplicate", False, -50.5, 0.2, ("channel 2 is almost channel 1: they differ by -50.", "further apart"), 0,
+        "near_duplicate", False, -50.5, 0.2, ("channel 2 is nearly identical to channel 1 (difference -50.", "further apart"), 0,
     ),
     Fault(
         "later", lambda x: moved(x[0], 5), "delayed_duplicate", False, 5,
-        says=("channel 2 is channel 1 delayed by 5 samples (0.31 ms)", "Leave one of them out"), other=0,
+        says=("channel 2 is a copy of channel 1 delayed by 5 samples (0.31 ms)", "Leave one of them out"), other=0,
     ),
     Fault(
         "earlier, scaled, inverted", lambda x: moved(-0.7 * x[0], -320), "delayed_duplicate", False, -320,
-        says=("channel 1 is channel 2 delayed by 320 samples (20.00 ms)",), other=0,
+        says=("channel 1 is a copy of channel 2 delayed by 320 samples (20.00 ms)",), other=0,
     ),
     Fault(
         "later, 16 bits", lambda x: pcm(moved(0.5 * x[0], 1)), "delayed_duplicate", False, 1,
@@ -109,7 +109,7 @@ FAULTS = [
     Fault("clipped with DC", lambda x: np.clip(x[1], -0.2, 0.2) + 0.004, "clipped", False, share_above(GOOD[1], 0.2), 0.3),
     Fault(
         "DC offset", lambda x: x[1] - 0.5 * RMS2, "dc_offset", False, 50, 1,
-        ("a DC offset of -0.0", "50 % of its RMS", "removed for the estimation"),
+        ("a DC offset of -0.0", "50 % of its RMS", "bss removes it"),
     ),
     Fault(
         "very quiet", lambda x: x[1] * 2e-3, "low_level", False, PEAK2 - 54, 0.3,
@@ -117,7 +117,7 @@ FAULTS = [
     ),
     Fault(
         "very quiet, 16 bits", lambda x: pcm(x[1] * 2e-3), "low_level", False, PEAK2 - 54, 0.3,
-        ("of the 65536 steps of 16 bits", "more gain"),
+        ("of the 65536 levels of 16 bits", "more gain"),
     ),
     Fault("very quiet on DC", lambda x: x[1] * 2e-3 + 3e-6, "low_level", False, PEAK2 - 54, 0.3),
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def test_7_tracks_that_are_not_finite_are_an_error_and_no_files(tmp_path: Path, 
         monkeypatch.setattr(kind, "tracks", lambda self, mics: np.full((len(mics), 16_000), np.nan, np.float32))
     done = run("unmix", *files, "-o", tmp_path / "out")
     assert done.exit_code == 1
-    assert "error: the separation gave samples that are not finite" in done.stderr
+    assert "error: the separation produced NaN or infinite samples" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

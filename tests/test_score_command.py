@@ -6,6 +6,8 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 import scipy.signal
 from click.testing import CliRunner, Result
+from recordings import desk
 
 import bss
+from bss.pipeline.record import RunRecord
 from bss.signals.audio import write
 from bss_cli.main import cli
 
@@ -56,9 +60,16 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@cache
+def some_record() -> RunRecord:
+    """Of any run."""
+    return bss.unmix(desk(2, 1.0).mixture, 16_000).record
+
+
 def unmix_result(scene: Path, **options: Any) -> None:
     outputs = ["source1.wav", "source2.wav", "residual.wav"]
-    (scene / "out/result.json").write_text(json.dumps({"schema": 1, "outputs": outputs, "options": options}))
+    entry = replace(some_record(), outputs=outputs, options=options)
+    (scene / "out/result.json").write_text(json.dumps(entry.to_dict()))
 
 
 def samples(path: str) -> np.ndarray:

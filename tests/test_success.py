@@ -71,9 +71,9 @@ def test_good_is_told_from_bad(n_sources: int) -> None:
 @pytest.mark.parametrize(
     ("pair", "low", "high", "words"),
     [
-        ((1, 2), 0, 500, "talkers 2 and 3 still mixed below 500 Hz"),
-        ((0, 2), 1400, 2800, "talkers 1 and 3 still mixed from 1400 to 2800 Hz"),
-        ((0, 1), 4000, 8000, "talkers 1 and 2 still mixed above 4000 Hz"),
+        ((1, 2), 0, 500, "talkers 2 and 3 are still mixed below 500 Hz"),
+        ((0, 2), 1400, 2800, "talkers 1 and 3 are still mixed from 1400 to 2800 Hz"),
+        ((0, 1), 4000, 8000, "talkers 1 and 2 are still mixed above 4000 Hz"),
     ],
 )
 def test_the_sentence_names_who_and_where(harm: str, pair: tuple[int, int], low: int, high: int, words: str) -> None:
@@ -87,7 +87,7 @@ def test_the_sentence_names_who_and_where(harm: str, pair: tuple[int, int], low:
 def test_what_would_help_depends_on_the_recording() -> None:
     mixed = leaking(images(2), 1.0, 0, RATE, (0, 1))
     long = np.tile(mixed, 3)  # 24 s
-    assert "a longer recording or microphones closer" in str(estimate(mixed)["sentence"])
+    assert "A longer recording or microphones closer" in str(estimate(mixed)["sentence"])
     assert "more microphones" in str(estimate(long)["sentence"])
     assert "longer" not in str(estimate(long)["sentence"])
     assert "more microphones" not in str(estimate(long, n_mics=4)["sentence"])
@@ -106,8 +106,8 @@ def test_a_silent_track_is_left_out() -> None:
     tracks = images(3)
     with_silence = np.insert(leaking(tracks[:2], 1.0, 0, 500, (0, 1)), 1, 0, axis=0)
     found = estimate(with_silence)
-    assert "talkers 1 and 3 still mixed" in str(found["sentence"])
-    assert "2" not in str(found["sentence"]).split(";")[1].split("mixed")[0]
+    assert "talkers 1 and 3 are still mixed" in str(found["sentence"])
+    assert "2" not in str(found["sentence"]).split(": ")[1].split("mixed")[0]
     json.dumps(found, allow_nan=False)
 
 
@@ -163,7 +163,7 @@ def test_plain_ica() -> None:
     found = bss.unmix(desk(3, 4.0).mixture, RATE).info["success"]
     assert found == {"predicted_si_sdr_gain_db": None, "sentence": "well separated", "bands": []}
     wrong = bss.unmix(room(2, 4.0).mixture, RATE, method="fastica").info["success"]
-    assert wrong["sentence"].startswith("talkers 1 and 2 still mixed: plain ICA cannot undo")
+    assert wrong["sentence"].startswith("talkers 1 and 2 are still mixed: plain ICA cannot undo")
 
 
 def test_what_was_not_calibrated_has_no_estimate() -> None:

@@ -146,7 +146,7 @@ def test_a_reference_microphone_that_is_left_out_is_replaced_with_a_word() -> No
     x = np.vstack([np.zeros((1, scene.mixture.shape[1]), np.float32), scene.mixture])
     result = bss.unmix(x, RATE, reference_mic=0)
     assert result.info["reference"] == "channel 2"
-    assert "channel 1 is not used, so channel 2 is the reference microphone" in result.warnings
+    assert "channel 1 is left out, so channel 2 is the reference microphone instead" in result.warnings
     np.testing.assert_allclose(result.sources.sum(0), x[1], atol=1e-5)
 
 

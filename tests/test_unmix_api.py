@@ -47,15 +47,15 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[Exception], str]] = [
     ("one axis", GOOD[0], {}, InputError, r"shape \(16000,\)"),
     ("swapped axes", GOOD.T, {}, InputError, "16000 channels of 2 samples\nthe axes seem to be swapped.*\nTry: x.T"),
     ("no samples", GOOD[:, :0], {}, InputError, "is empty"),
-    ("one channel", GOOD[:1], {}, InputError, "the recording has one channel"),
+    ("one channel", GOOD[:1], {}, InputError, "the recording has only one channel"),
     ("silence", 0 * GOOD, {}, InputError, "both channels are silent"),
-    ("NaN everywhere", np.nan * GOOD, {}, InputError, "none of the 2 channels can be used"),
-    ("too short", room(2, 2.0).mixture[:, :800], {}, InputError, "too short: 800 samples, 0.05 s"),
+    ("NaN everywhere", np.nan * GOOD, {}, InputError, "none of the 2 channels is usable"),
+    ("too short", room(2, 2.0).mixture[:, :800], {}, InputError, r"only 0.05 s long \(800 samples\)"),
     ("rate 0", GOOD, {"rate": 0}, UsageError, "rate=0 is out of range"),
     ("rate and a half", GOOD, {"rate": 16000.5}, UsageError, "rate=16000.5 is not a whole number"),
     ("no talkers", GOOD, {"n_sources": 0}, UsageError, "n_sources=0 is out of range"),
     ("half a talker", GOOD, {"n_sources": 2.5}, UsageError, "n_sources=2.5 is not a whole number"),
-    ("3 talkers by ICA", GOOD, {"n_sources": 3, "method": "fastica"}, UsageError, "3 talkers asked for, 2 usable microphones"),
+    ("3 talkers by ICA", GOOD, {"n_sources": 3, "method": "fastica"}, UsageError, "3 talkers requested, but there are only 2"),
     ("unknown method", GOOD, {"method": "fasica"}, UsageError, "Try: did you mean 'fastica'"),
     ("no method", GOOD, {"method": None}, UsageError, "method=None is not known"),
     ("unknown device", GOOD, {"device": "abacus"}, UsageError, "device='abacus' is not known"),
@@ -66,7 +66,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[Exception], str]] = [
         GOOD,
         {"per_mic": True, "n_sources": 1},
         UsageError,
-        "1 talkers asked for, and one track for each of 2 microphones",
+        "1 talker requested, but one track per microphone makes 2",
     ),
     ("a name for one of two", GOOD, {"names": ["a"]}, UsageError, "1 names for 2 channels"),
     ("seed -1", GOOD, {"rng": -1}, UsageError, "rng=-1 is out of range"),
@@ -124,7 +124,7 @@ def test_a_solver_that_diverges_is_tried_once_more_in_double_precision(monkeypat
     monkeypatch.setattr(Neural, "learn", diverging)
     result = bss.unmix(room(2, 2.0).mixture, RATE)
     assert tried == [np.float32, np.float64]
-    assert "ILRMA diverged in single precision; it was done again in double precision" in result.warnings
+    assert "ILRMA diverged in single precision, so it was repeated in double precision" in result.warnings
     assert result.sources.dtype == np.float32
 
 

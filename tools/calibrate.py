@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     talkers, noise, places = scenes.named(options.voices), scenes.sounds(options.noise), scenes.measured_rooms(options.rir)
     sources = scenes.Sources(talkers, noise, places, options.seconds, options.seed)
     steps = {name: step for name, step in STEPS.items() if name in (options.only or STEPS) and (noise or name != "speech")}
-    if not noise:
+    if not noise and "speech" in (options.only or STEPS):
         print("without --noise nothing is fitted that tells speech from other sounds", file=sys.stderr)
     counts = {group: round(options.rooms * PER_ROOM[group]) for step in steps.values() for group in step.groups}
     folder = cache.place(options.cache, sources)

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from bss.errors import InputError
 
-HALF = 1e-3  # relative size of what storing weights as float16 changes, at most
+HALF_PRECISION = 1e-3  # largest relative change of a weight that is stored as float16
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: what kind of model, its configuration, its tensors, and other words."""
+    """What a file holds: the kind of model, its configuration, its tensors, and anything else as JSON."""
 
     kind: str
     config: dict[str, Any]
@@ -33,7 +33,7 @@ class Checkpoint:
 def save(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], config: Any, *, kind: str, extra: dict[str, Any] | None = None
 ) -> None:
-    """Write all of it or nothing.
+    """Write a model, all of it or nothing.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def save(
     config : dataclass
         Of the model: what is needed to build it again.
     kind : str
-        What `load` is asked for.
+        Such as "denoiser"; `load` checks it.
     extra : dict, optional
-        Anything else that JSON can hold.
+        Anything else, as JSON.
     """
     place = Path(path)
     words = {"bss": kind, "config": json.dumps(asdict(config)), "extra": json.dumps(extra or {})}
@@ -57,7 +57,7 @@ def save(
         unfinished.chmod(0o666 & ~_umask())  # safetensors makes files that nobody else may read
         unfinished.replace(place)
     except OSError as error:
-        raise InputError(f"{place} cannot be written", error.strerror or str(error), "another place") from None
+        raise InputError(f"{place} cannot be written", error.strerror or str(error), "another folder") from None
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -74,25 +74,29 @@ def load(path: str | os.PathLike[str], kind: str | Sequence[str]) -> Checkpoint:
     Raises
     ------
     InputError
-        There is no such file; it is not a model of bss, or one of another kind, or cut off.
+        There is no such file, it is not a model of bss or one of another kind, or it is truncated.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist", "it should hold a model", "look at the spelling, or train one: bss train")
+        raise InputError(
+            f"{path} does not exist", "a model was to be read from it", "check the spelling, or train one: bss train"
+        )
     try:
         with safe_open(os.fspath(path), "pt") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model", f"safetensors says: {error}", "train it again, or copy it again") from None
+        raise InputError(
+            f"{path} is not a model", f"safetensors says: {error}", "copy it again, or train the model again"
+        ) from None
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     if words.get("bss") not in kinds:
-        what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
-        raise InputError(f"{path} is not a {' or '.join(kinds)}", what, f"a file that `bss train {kinds[0]}` wrote")
+        what = f"it holds a {words['bss']}" if "bss" in words else "it holds no model of bss"
+        raise InputError(f"{path} is not a {' or '.join(kinds)}", what, f"a file written by `bss train {kinds[0]}`")
     return Checkpoint(words["bss"], json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
 
 
 def tensor(values: np.ndarray) -> Tensor:
-    """As `save` takes it."""
+    """An array as a tensor, for `save`."""
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
@@ -102,7 +106,7 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def restore(model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put tensors into a model, at the model's own precision; InputError where they do not fit."""
+    """Load tensors into a model, in the precision of the model; InputError if they do not fit."""
     try:
         model.load_state_dict({name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()})
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Sounds to train on, from folders of audio files: all of them in one array, who is speaking in which part of it."""
+"""Sounds to train on, from folders of audio files: all in one array, and who is speaking in which part of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bss.errors import InputError, UsageError
 from bss.signals.audio import load
 from bss.signals.paths import AUDIO_SUFFIXES, natural_key
 
-SHORTEST = 0.5  # seconds; what is shorter says little
-QUIET = 1e-4  # -80 dB: digital silence, for SHORTEST seconds or longer, is cut out
+SHORTEST_SECONDS = 0.5  # of a clip
+SILENCE = 1e-4  # amplitude, -80 dBFS: what stays below it for SHORTEST_SECONDS is cut out
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Corpus:
         """How long all of it lasts."""
         return len(self.samples) / self.rate
 
-    def people(self) -> list[str]:
+    def talkers(self) -> list[str]:
         """The names, each once, sorted."""
         return sorted(set(self.names))
 
@@ -44,7 +44,7 @@ class Corpus:
 
     def voices(self) -> list[np.ndarray]:
         """One array (n,) for each name, all of its clips."""
-        return [self.only([name]).samples for name in self.people()]
+        return [self.only([name]).samples for name in self.talkers()]
 
 
 def of_clips(clips: Sequence[np.ndarray], names: Sequence[str], rate: int) -> Corpus:
@@ -65,16 +65,16 @@ def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequ
     folders : list of path
         Folders, or files.
     rate : int
-        Hz; other rates are converted.
+        Hz; files of other rates are resampled.
     hold_out : list of str
-        Names, or parts of names, that are left out.
+        Names, or parts of names, to leave out.
 
     Raises
     ------
     InputError
         There is no audio, or none is left.
     UsageError
-        What is to be held out is not there.
+        Nothing has a name that is to be held out.
     """
     files = [file for folder in folders for file in audio_files(Path(folder))]
     flat = len({file.parent for file in files}) == 1
@@ -82,36 +82,40 @@ def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequ
     for word in hold_out:
         if not any(word in name for _, name in named):
             names = ", ".join(sorted({name for _, name in named})[:20])
-            raise UsageError(f"nothing is called {word!r}", hint=f"one of {names}")
+            raise UsageError(f"--hold-out {word}: no talker or noise has that in its name", hint=f"part of one of {names}")
     named = [(file, name) for file, name in named if not any(word in name for word in hold_out)]
     clips: list[np.ndarray] = []
     kept: list[str] = []
     for file, name in named:
         recording = load([file])
         sound = without_silence(resampled(recording.x[0], recording.rate, rate), rate)
-        if len(sound) >= SHORTEST * rate:
+        if len(sound) >= SHORTEST_SECONDS * rate:
             clips.append(sound)
             kept.append(name)
     if not clips:
         what = ", ".join(os.fspath(folder) for folder in folders)
-        raise InputError(f"there is no sound to train on in {what}", hint="a folder with audio files, or folders of them")
+        raise InputError(
+            f"there is nothing to train on in {what}",
+            "no clip lasts long enough",
+            "a folder with audio files, or folders of them",
+        )
     return of_clips(clips, kept, rate)
 
 
 def audio_files(place: Path) -> list[Path]:
-    """The audio files in a folder and below it, in natural order; a file is itself."""
+    """The audio files in a folder and below it, in natural order; of a file, the file itself."""
     if place.is_file():
         return [place]
     if not place.is_dir():
         raise InputError(f"{place} does not exist", hint="a folder of audio files")
-    found = [p for p in place.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith(".")]
-    if not found:
+    files = [p for p in place.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith(".")]
+    if not files:
         raise InputError(f"the folder {place} holds no audio files", hint="another folder")
-    return sorted(found, key=natural_key)
+    return sorted(files, key=natural_key)
 
 
 def label(file: Path) -> str:
-    """What a noise is called: the beginning of its file name."""
+    """The name of a noise: the beginning of its file name."""
     stem = file.stem.split("__")[0]
     return re.match(r"\d*[^\d]*", stem).group().rstrip("_- ") or stem  # type: ignore[union-attr]
 
@@ -126,18 +130,18 @@ def resampled(x: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 
 def without_silence(x: np.ndarray, rate: int) -> np.ndarray:
-    """x without stretches of digital silence: sets of noises fill their clips up with it."""
-    block = max(1, int(SHORTEST * rate))
+    """x without stretches of digital silence, with which sets of noises pad their clips."""
+    block = max(1, int(SHORTEST_SECONDS * rate))
     parts = [x[k : k + block] for k in range(0, len(x), block)]
-    heard = [part for part in parts if np.abs(part).max(initial=0) > QUIET]
-    return np.asarray(np.concatenate(heard)) if heard else x[:0]
+    audible = [part for part in parts if np.abs(part).max(initial=0) > SILENCE]
+    return np.asarray(np.concatenate(audible)) if audible else x[:0]
 
 
 def split(corpus: Corpus, share: float, rng: np.random.Generator) -> tuple[Corpus, Corpus]:
-    """Those to train on, and a share of the people, of whom nothing is trained on, to validate with."""
-    people = corpus.people()
-    if len(people) < 2:
-        raise InputError("everything is by one talker", "others are needed to see what was learned", "recordings of two or more")
-    count = min(max(1, round(share * len(people))), len(people) - 1)
-    chosen = set(rng.permutation(people)[:count].tolist())
-    return corpus.only([p for p in people if p not in chosen]), corpus.only(sorted(chosen))
+    """What to train on, and what to validate with: a share of the talkers, all of whose clips are kept out of training."""
+    talkers = corpus.talkers()
+    if len(talkers) < 2:
+        raise InputError("all speech is of one talker", "another one is needed for validation", "speech of two talkers or more")
+    count = min(max(1, round(share * len(talkers))), len(talkers) - 1)
+    chosen = set(rng.permutation(talkers)[:count].tolist())
+    return corpus.only([t for t in talkers if t not in chosen]), corpus.only(sorted(chosen))

@@ -1,4 +1,4 @@
-"""The files that hold networks, read without torch: those that ship with bss, and those that `bss train` wrote."""
+"""Weights read without torch: of the networks that ship with bss, and of those that `bss train` wrote."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from bss.errors import InputError
 
-Weights = str | os.PathLike[str] | None  # a file, or the one that ships
-Stamp = tuple[int, int]  # another one when the file has changed
+Weights = str | os.PathLike[str] | None  # a file; None is the one that ships
+Stamp = tuple[int, int]  # time of change and size of a file
 
 
 def located(weights: Weights, kind: str) -> tuple[Path, Stamp]:
-    """The file of a network of this kind, and its stamp; InputError where there is none."""
+    """The file of a network of this kind, and its stamp; InputError if there is none."""
     if weights is None:
         with resources.as_file(resources.files("bss.networks") / "weights" / f"{kind}.safetensors") as path:
             return path, _stamp(path, kind)
@@ -26,7 +26,11 @@ def located(weights: Weights, kind: str) -> tuple[Path, Stamp]:
 
 def _stamp(path: Path, kind: str) -> Stamp:
     if not path.is_file():
-        raise InputError(f"{path} does not exist", f"it should hold a {kind}", f"look at the spelling, or bss train {kind}")
+        raise InputError(
+            f"{path} does not exist",
+            f"the weights of a {kind} were to be read from it",
+            f"check the spelling, or bss train {kind}",
+        )
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
 
@@ -37,7 +41,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Raises
     ------
     InputError
-        It is no model, or one of another kind.
+        It is not a model, or one of another kind.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -46,13 +50,15 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a model", f"safetensors says: {error}", "copy it again, or train it again") from None
+        raise InputError(
+            f"{path} is not a model", f"safetensors says: {error}", "copy it again, or train the model again"
+        ) from None
     if words.get("bss") != kind:
-        what = f"it holds a {words['bss']}" if "bss" in words else "no model of bss is in it"
-        raise InputError(f"{path} is not a {kind}", what, f"a file that `bss train {kind}` wrote")
+        what = f"it holds a {words['bss']}" if "bss" in words else "it holds no model of bss"
+        raise InputError(f"{path} is not a {kind}", what, f"a file written by `bss train {kind}`")
     return json.loads(words["config"]), tensors
 
 
 def unfit(path: Path, error: KeyError | TypeError) -> InputError:
-    """What to raise where something that the network needs is missing."""
-    return InputError(f"{path} does not fit this version of bss", f"{error} is missing in it", "train it again")
+    """The error for a file that lacks something the network needs."""
+    return InputError(f"{path} does not fit this version of bss", f"it lacks {error}", "train the model again")

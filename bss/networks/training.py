@@ -1,7 +1,7 @@
-"""The training loop of every network here: seeded, stoppable at any step, and the same after it goes on as if never stopped.
+"""The training loop of every network here: seeded, and after an interruption resumed as if it had never stopped.
 
-What an iteration does follows from its number alone (`batches(step)`), and a snapshot holds the weights, the optimiser's moments,
-the average of the weights and the time spent. Killed and resumed on the same processor, a training ends with the same bytes.
+A step depends only on its number (`batches(step)`), and a snapshot holds the weights, the optimiser's moments, the average of the
+weights and the time spent. Killed and resumed on the same processor, a training ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from torch import Tensor, nn
 from bss.errors import InputError, UsageError
 from bss.networks import checkpoint
 
-SAVE_SECONDS = 30.0  # a snapshot is never older, nor is there a moment without one
+SAVE_SECONDS = 30.0  # greatest age of a snapshot
 COLUMNS = ("step", "seconds", "learning_rate", "train", "validation")
 SNAPSHOT = "training"
-RAMP = 50  # steps until momentum goes half of the way to one, again and again
+MOMENTUM_STEPS = 50  # momentum after k times as many steps: 1 - 0.5 / (1 + k), up to that of the settings
+VALIDATION_STEP = 1 << 40  # what validation draws is that of a step which training never reaches
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train. The end is after `steps`, or after `minutes` where they are given; the learning rate falls along a cosine."""
+    """How to train: for `steps`, or for `minutes` unless None. The learning rate falls along a cosine."""
 
     steps: int = 2000
     minutes: float | None = None
@@ -39,15 +40,15 @@ class TrainSettings:
     weight_decay: float = 1e-2
     warmup: float = 0.03  # share of the training in which the learning rate rises
     clip: float = 5.0  # norm of the gradient, at most
-    average: float = 0.0  # of the weights, over the steps: 0.999 forgets half in 700 of them; 0 takes the last ones
+    average: float = 0.0  # of the weights over the steps, exponential: 0.999 has a half-life of 700 steps; 0 for none
     validate_every: int = 100
-    patience: int = 0  # validations without a new best after which it ends; 0: never early
+    patience: int = 0  # validations in a row without improvement after which it ends; 0: never
     seed: int = 0
 
 
 @dataclass
 class History:
-    """What happened: rows of the learning curve, the best validation, why it ended."""
+    """The course of a training: rows of the learning curve, the best validation loss, why it ended."""
 
     rows: list[dict[str, float]]
     best: float
@@ -67,31 +68,30 @@ def train(
     resume: bool = False,
     progress: Callable[[float, dict[str, float]], Any] | None = None,
 ) -> History:
-    """Train `model` in place; it ends with the weights of the best validation.
+    """Train `model` in place; in the end it has the weights of the best validation.
 
     Parameters
     ----------
     model : nn.Module
-        On its device already.
+        Already on its device.
     loss_of : callable
         (model, batch) -> scalar.
     batches : callable
         step -> batch; the same for the same step.
     validate : callable
-        model -> loss on what is not trained on.
+        model -> loss on data that are not trained on.
     settings : TrainSettings
-        How.
     out : path
-        Without ending: `out`.csv is the learning curve, `out`.training a snapshot to go on from, removed at the end.
+        Without ending: `out`.csv is the learning curve, `out`.training a snapshot to resume from, removed at the end.
     resume : bool
-        Go on from the snapshot.
+        Continue from the snapshot.
     progress : callable, optional
         Called with the share done and the last row of the curve.
 
     Raises
     ------
     InputError
-        Nothing to resume from; the loss is no longer finite.
+        There is nothing to resume from, or the loss is no longer finite.
     """
     run = _Run(model, settings, Path(out))
     if resume:
@@ -102,7 +102,7 @@ def train(
     while not run.ended:
         run.step(loss_of, batches)
         if run.number % settings.validate_every == 0 or run.done() >= 1:
-            run.note(validate)
+            run.validate(validate)
             run.save()
         elif run.stale():
             run.save()
@@ -119,7 +119,7 @@ class _Run:
         self.optimiser = _optimiser(model, settings)
         self.number, self.before, self.clock = 0, 0.0, time.monotonic()
         self.rows: list[dict[str, float]] = []
-        self.best, self.since, self.ended = math.inf, 0, ""
+        self.best, self.stagnant, self.ended = math.inf, 0, ""
         self.sum: Tensor | float = 0.0
         self.count, self.saved = 0, self.clock
         self.average = {k: v.detach().clone() for k, v in model.state_dict().items()} if settings.average else {}
@@ -130,7 +130,7 @@ class _Run:
         return self.before + time.monotonic() - self.clock
 
     def done(self) -> float:
-        """The share of the training that is behind."""
+        """The share of the training that is done."""
         s = self.settings
         return self.number / s.steps if s.minutes is None else self.seconds() / (60 * s.minutes)
 
@@ -147,7 +147,7 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
             if s.optimiser == "sgd":  # little momentum at first, where it overshoots (Sutskever et al., ICML 2013)
-                group["momentum"] = min(s.momentum, 1 - 0.5 / (1 + self.number // RAMP))
+                group["momentum"] = min(s.momentum, 1 - 0.5 / (1 + self.number // MOMENTUM_STEPS))
         torch.manual_seed(s.seed * 7919 + self.number)  # what the model itself draws: dropout, codes of a VAE
         loss = loss_of(self.model, batches(self.number))
         self.optimiser.zero_grad(set_to_none=True)
@@ -165,12 +165,12 @@ class _Run:
                 else:
                     self.average[name].copy_(value)
 
-    def note(self, validate: Callable[[nn.Module], float]) -> None:
-        """Validate; a row for the curve; the best weights are kept."""
+    def validate(self, validate: Callable[[nn.Module], float]) -> None:
+        """Validate, add a row to the curve, and keep the weights if they are the best."""
         mean = float(self.sum) / max(1, self.count)
         if not math.isfinite(mean):
             raise InputError(
-                f"the training diverged by step {self.number}", "its loss is no longer finite", "a smaller learning rate"
+                f"the training diverged by step {self.number}", "its loss is no longer finite", "a lower --learning-rate"
             )
         weights = self.average or self.model.state_dict()
         current = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -179,10 +179,10 @@ class _Run:
         with torch.inference_mode():
             value = float(validate(self.model))
         if value < self.best:
-            self.best, self.since = value, 0
+            self.best, self.stagnant = value, 0
             self.kept = {k: v.detach().clone() for k, v in weights.items()}
         else:
-            self.since += 1
+            self.stagnant += 1
         self.model.load_state_dict(current)
         self.model.train()
         self.sum, self.count = 0.0, 0
@@ -191,8 +191,8 @@ class _Run:
         s = self.settings
         if self.done() >= 1:
             self.ended = f"after {self.number} steps"
-        elif s.patience and self.since >= s.patience:
-            self.ended = f"early, after {self.number} steps: {self.since} validations brought nothing better"
+        elif s.patience and self.stagnant >= s.patience:
+            self.ended = f"early, after {self.number} steps: {self.stagnant} validations without improvement"
 
     def begin(self) -> None:
         """An empty curve, and the first snapshot."""
@@ -204,14 +204,14 @@ class _Run:
         return time.monotonic() - self.saved > SAVE_SECONDS
 
     def save(self) -> None:
-        """The snapshot, then the curve: resuming throws away rows that came after the snapshot."""
+        """Write the snapshot, then the curve: resuming drops rows that are newer than the snapshot."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()} | {f"best.{k}": v for k, v in self.kept.items()}
         moments = self.optimiser.state_dict()["state"]
         for index, state in moments.items():
             tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in state.items() if v is not None}
         extra = {
-            "step": self.number, "seconds": self.seconds(), "rows": self.rows, "since": self.since, "ended": self.ended,
+            "step": self.number, "seconds": self.seconds(), "rows": self.rows, "since": self.stagnant, "ended": self.ended,
             "best": None if math.isinf(self.best) else self.best, "sum": float(self.sum), "count": self.count,
         }  # fmt: skip
         checkpoint.save(self._snapshot(), tensors, self.settings, kind=SNAPSHOT, extra=extra)
@@ -219,12 +219,12 @@ class _Run:
         self.saved = time.monotonic()
 
     def restore(self) -> None:
-        """Where the snapshot left off."""
+        """Continue from the snapshot."""
         if not self._snapshot().is_file():
-            raise InputError(f"there is no {self._snapshot()} to go on from", hint="train without --resume")
+            raise InputError(f"there is no interrupted training {self._snapshot()}", hint="train without --resume")
         held = checkpoint.load(self._snapshot(), SNAPSHOT)
         if held.config["seed"] != self.settings.seed:
-            raise UsageError("the training that was stopped had another seed", hint=f"--seed {held.config['seed']}")
+            raise UsageError("the interrupted training has another seed", hint=f"--seed {held.config['seed']}")
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimiser": {}}
         for name, tensor in held.tensors.items():
             part, _, rest = name.partition(".")
@@ -238,15 +238,15 @@ class _Run:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        words = held.extra
-        self.number, self.before, self.rows = int(words["step"]), float(words["seconds"]), list(words["rows"])
-        self.best, self.since = math.inf if words["best"] is None else float(words["best"]), int(words["since"])
-        self.sum, self.count = float(words["sum"]), int(words["count"])
-        self.ended = "" if self.done() < 1 else words["ended"]
+        saved = held.extra
+        self.number, self.before, self.rows = int(saved["step"]), float(saved["seconds"]), list(saved["rows"])
+        self.best, self.stagnant = math.inf if saved["best"] is None else float(saved["best"]), int(saved["since"])
+        self.sum, self.count = float(saved["sum"]), int(saved["count"])
+        self.ended = "" if self.done() < 1 else saved["ended"]
         self._write_rows()
 
     def finish(self) -> History:
-        """The best weights, and no snapshot any more."""
+        """Load the best weights, and remove the snapshot."""
         self.model.load_state_dict(self.kept)
         self.model.eval()
         self._snapshot().unlink(missing_ok=True)
@@ -264,10 +264,15 @@ class _Run:
         unfinished.replace(self.out.with_name(self.out.name + ".csv"))
 
 
+def generator(seed: int, step: int, device: str | torch.device) -> torch.Generator:
+    """The random numbers of one step of one training."""
+    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) % (1 << 62))
+
+
 def device_for(name: str, threads: int | None = None) -> str:
-    """ "cpu" or "cuda" for those and "auto"; torch is told how many threads it may use. InputError where there is no GPU."""
+    """ "cpu" or "cuda" for those or "auto", and limit the threads of torch. InputError if there is no GPU for "cuda"."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no GPU that torch can use", hint="--device cpu")
+        raise InputError("torch finds no GPU that it can use", hint="--device cpu")
     if threads is not None:
         torch.set_num_threads(threads)
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
@@ -279,4 +284,4 @@ def _optimiser(model: nn.Module, s: TrainSettings) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, s.learning_rate, weight_decay=s.weight_decay)
     if s.optimiser == "sgd":
         return torch.optim.SGD(parameters, s.learning_rate, momentum=s.momentum, weight_decay=s.weight_decay)
-    raise UsageError(f"optimiser={s.optimiser!r} is not known", hint="adamw or sgd")
+    raise UsageError(f"optimiser={s.optimiser!r} is not known", hint="one of adamw, sgd")

@@ -1,4 +1,4 @@
-"""Which method, with which window, and why."""
+"""The choice of the method and its window, and the reason."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ TITLES = {"fdica": "FD-ICA", "ilrma": "FD-ICA and ILRMA", "neural": "FD-ICA and 
 
 @dataclass(frozen=True)
 class Choice:
-    """The method and its window, and why.
+    """The method and its window, and the reason.
 
     Attributes
     ----------
     method : Method
-        What separates.
+        The separation method.
     stft : Stft or None
-        Its window; None for a method that works on samples.
+        Its window; None for a method that works in the time domain.
     reason : str
-        One line for people.
+        One line.
     delays : DelayEvidence
-        Whether the mixing is free of delays.
+        Whether the mixture is instantaneous.
     warnings : tuple[str, ...]
-        What speaks against a method that was asked for, or against the result.
+        Why a requested method may not suit the recording, or the result may be wrong.
     evidence : dict
-        The numbers behind the reason.
+        The measurements behind the reason, for result.json.
     """
 
     method: Method
@@ -47,38 +47,38 @@ class Choice:
 
 
 def choose(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Choice:
-    """The method for so many talkers.
+    """The method for n_sources talkers.
 
-    A method that was asked for is kept, with a warning where the recording speaks against it. Otherwise plain ICA where the
-    mixing is free of delays, masks where there are more talkers than microphones, and FD-ICA in a room.
+    A requested method is kept, with a warning if the recording does not suit it. Otherwise it is plain ICA for an instantaneous
+    mixture, masks for more talkers than microphones, and FD-ICA in a room.
 
     Raises
     ------
     InputError
         The recording is too short for any window.
     """
-    many = n_sources > analysis.n_mics
-    delays = analysis.delays(None if many else n_sources)
+    underdetermined = n_sources > analysis.n_mics
+    delays = analysis.delays(None if underdetermined else n_sources)
     if not options.auto:
-        return _as_asked(registry.resolve(options.method), analysis, delays, many)
-    if many:
+        return _requested(registry.resolve(options.method), analysis, delays, underdetermined)
+    if underdetermined:
         masks = registry.by_name("cacgmm")
-        why = f"there are more talkers ({n_sources}) than microphones ({analysis.n_mics})"
-        return _with(masks, analysis, delays, f"masks (cACGMM) {{window}}, because {why}")
+        reason = f"time-frequency masks (cACGMM): there are more talkers ({n_sources}) than microphones ({analysis.n_mics})"
+        return _choice(masks, analysis, delays, reason)
     if delays.delay_free:
-        return _with(registry.by_name("fastica"), analysis, delays, f"FastICA, because {delays.sentence}")
+        return _choice(registry.by_name("fastica"), analysis, delays, f"FastICA: {delays.sentence}")
     if options.per_mic:
         return _per_mic(analysis, n_sources, delays, options)
     if n_sources == 1:
-        long = _room_method(analysis, n_sources, options).window(analysis.x.shape[1], analysis.rate)  # refuses what is too short
-        assert long is not None
-        reason = "none is needed: there is one talker, and the track is what the reference microphone recorded"
+        _room_method(analysis, n_sources, options).window(analysis.x.shape[1], analysis.rate)  # InputError if too short
+        reason = "none: there is only one talker, so the track is the recording of the reference microphone"
         return Choice(ONE_TALKER, None, reason, delays, (), _evidence(delays))
-    return _with(_room_method(analysis, n_sources, options), analysis, delays, f"{{title}} {{window}}: {delays.sentence}")
+    method = _room_method(analysis, n_sources, options)
+    return _choice(method, analysis, delays, _in_a_room(method, delays))
 
 
 def _room_method(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Method:
-    """FD-ICA, and behind it what the effort allows."""
+    """FD-ICA, followed by what the effort allows."""
     effort = EFFORTS[options.effort]
     if effort.passes and not options.per_mic:
         return registry.by_name("neural")
@@ -86,28 +86,35 @@ def _room_method(analysis: Analysis, n_sources: int, options: UnmixOptions) -> M
 
 
 def _per_mic(analysis: Analysis, n_sources: int, delays: DelayEvidence, options: UnmixOptions) -> Choice:
-    """FD-ICA in the order of the microphones if everyone has one; else what is best for a room, with a warning."""
+    """FD-ICA in the order of the microphones if every talker has one; else the method for a room, with a warning."""
     agreement = close_mics.agreement(analysis.subset)
     evidence = _evidence(delays, agreement)
     if agreement is not None and agreement >= close_mics.AGREEING:
-        reason = "FD-ICA in the order of the microphones {window}: every talker has a microphone of their own"
-        return _with(CLOSE_MICS, analysis, delays, reason, evidence=evidence)
-    why = "the recording is too short to tell" if agreement is None else f"{100 * agreement:.0f} % of the frequencies agree"
-    warning = f"tracks may be of the wrong talker: not everyone seems to have a microphone of their own ({why})"
+        reason = "FD-ICA in the order of the microphones: every talker has a microphone"
+        return _choice(CLOSE_MICS, analysis, delays, reason, evidence=evidence)
+    if agreement is None:
+        warning = "tracks may contain the wrong talker: the recording is too short to check that every talker has a microphone"
+    else:
+        warning = "tracks may contain the wrong talker: the talkers do not seem to have a microphone each"
     method = _room_method(analysis, n_sources, options)
-    return _with(method, analysis, delays, f"{{title}} {{window}}: {delays.sentence}", warnings=(warning,), evidence=evidence)
+    return _choice(method, analysis, delays, _in_a_room(method, delays), warnings=(warning,), evidence=evidence)
 
 
-def _as_asked(method: Method, analysis: Analysis, delays: DelayEvidence, many: bool) -> Choice:
+def _in_a_room(method: Method, delays: DelayEvidence) -> str:
+    return f"{TITLES.get(method.name, method.name)}, for a room: {delays.sentence}"
+
+
+def _requested(method: Method, analysis: Analysis, delays: DelayEvidence, underdetermined: bool) -> Choice:
     warnings: tuple[str, ...] = ()
     if method.needs.delay_free and not delays.delay_free:
-        warnings = (f"{method.name} cannot separate this recording well: {delays.sentence}; try --method auto",)
-    elif not method.needs.delay_free and delays.delay_free and not many:
+        verb = "may" if delays.delayed_coherence is None else "will"
+        warnings = (f"{method.name} {verb} not separate this recording well: {delays.sentence}; try --method auto",)
+    elif not method.needs.delay_free and delays.delay_free and not underdetermined:
         warnings = (f"FastICA would separate this recording better: {delays.sentence}; try --method auto",)
-    return _with(method, analysis, delays, f"{method.name} {{window}}, as asked", warnings=warnings)
+    return _choice(method, analysis, delays, f"{method.name}, as requested", warnings=warnings)
 
 
-def _with(
+def _choice(
     method: Method,
     analysis: Analysis,
     delays: DelayEvidence,
@@ -116,13 +123,10 @@ def _with(
     warnings: tuple[str, ...] = (),
     evidence: dict[str, Any] | None = None,
 ) -> Choice:
-    """The choice of a method, with its title and its window in the reason."""
     stft = method.window(analysis.x.shape[1], analysis.rate)
-    words = "" if stft is None else f"with windows of {1e3 * stft.n_fft / analysis.rate:.0f} ms"
-    reason = reason.replace(" {window}", f" {words}" if words else "").replace("{title}", TITLES.get(method.name, method.name))
     return Choice(method, stft, reason, delays, warnings, _evidence(delays) if evidence is None else evidence)
 
 
 def _evidence(delays: DelayEvidence, agreement: float | None = None) -> dict[str, Any]:
-    """The numbers behind a choice, as result.json holds them."""
+    """The measurements behind a choice, as a dict for result.json."""
     return {**delays.to_dict(), "own_mics_agreement": agreement and round(agreement, 3)}

@@ -1,4 +1,4 @@
-"""The options of a separation: every one, its default and its check, in one frozen value."""
+"""The options of a separation with their defaults and checks, in one frozen value."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ DEVICES = ("auto", "cpu")
 
 @dataclass(frozen=True)
 class UnmixOptions:
-    """What `bss.unmix` can be asked for.
+    """The options of `bss.unmix`.
 
     Attributes
     ----------
     n_sources : int or None
-        N, the number of talkers; counted where None.
+        N, the number of talkers; None counts them.
     method : str or Method
-        A name of `registry.NAMES`, or a method of one's own; "auto" decides from the recording.
+        A name of `registry.NAMES`, or a method of your own; "auto" chooses by analysing the recording.
     effort : {"fast", "normal", "best"}
-        How much time to spend in a room.
+        Computing time spent on recordings in rooms.
     reference_mic : int
-        The microphone, from 0, at whose level and place each talker is given.
+        Index of the microphone whose images of the talkers are returned.
     per_mic : bool
-        Everyone has a microphone of their own: track k is the talker of microphone k.
+        Every talker has a microphone: track k is the talker of microphone k.
     device : {"auto", "cpu"}
-        Where to compute.
+        Device to compute on.
     rng : int
-        Seed of everything random.
+        Random seed.
     weights : path or None
-        Another source model than the one that ships.
+        File of your own source model, instead of the built-in one.
 
     Raises
     ------
     UsageError
-        An option that cannot work with any recording; what depends on the recording is checked by `check_channels` and
+        An option is invalid for any recording; what depends on the recording is checked by `check_channels` and
         `check_talkers`.
     """
 
@@ -56,7 +56,7 @@ class UnmixOptions:
     weights: Weights = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.method, str) or not hasattr(self.method, "learn"):
+        if isinstance(self.method, (str, type)) or not hasattr(self.method, "learn"):
             check_choice("method", self.method, NAMES)  # type: ignore[arg-type]
         check_choice("effort", self.effort, EFFORTS)
         check_choice("device", self.device, DEVICES)
@@ -72,23 +72,27 @@ class UnmixOptions:
 
     @property
     def method_name(self) -> str:
-        """The method that was asked for, by its name."""
+        """The name of the requested method."""
         return self.method if isinstance(self.method, str) else self.method.name
 
     def check_channels(self, n_channels: int) -> None:
-        """UsageError where the reference microphone is none of so many channels."""
+        """Raise UsageError if the reference microphone is not one of n_channels."""
         check_int("reference_mic", self.reference_mic, 0, max(n_channels - 1, 0))
 
     def check_talkers(self, n_mics: int, *, more_talkers: bool) -> None:
-        """UsageError where so many usable microphones cannot give the number of talkers that was asked for."""
+        """Raise UsageError if n_mics usable microphones cannot separate the requested number of talkers."""
         if self.per_mic and self.n_sources not in (None, n_mics):
             raise UsageError(
-                f"{self.n_sources} talkers asked for, and one track for each of {n_mics} microphones",
-                "only one of the two is possible", "leave the number of talkers out",
+                f"{_talkers(self.n_sources)} requested, but one track per microphone makes {n_mics}", "",
+                "leave the number of talkers out",
             )  # fmt: skip
         if self.n_sources is not None and self.n_sources > n_mics and not more_talkers:
             raise UsageError(
-                f"{self.n_sources} talkers asked for, {n_mics} usable microphones",
+                f"{_talkers(self.n_sources)} requested, but there are only {n_mics} usable microphones",
                 f"{self.method_name} separates at most one talker per microphone",
-                f"at most {n_mics} talkers, or --method cacgmm (auto takes it), which separates more of them by masks",
+                f"at most {n_mics} talkers, or the method cacgmm (chosen by auto), which has no such limit",
             )  # fmt: skip
+
+
+def _talkers(n: int | None) -> str:
+    return "1 talker" if n == 1 else f"{n} talkers"

@@ -1,4 +1,4 @@
-"""What will be done with a recording, decided before it is separated: channels, number of talkers, method."""
+"""The plan of a separation, made before it starts: channels, number of talkers, method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bss.errors import InputError, UsageError, check_int
-from bss.networks.source_model import apply
 from bss.pipeline.analysis.channels import Preflight, preflight, require_two
 from bss.pipeline.analysis.counting import Count
 from bss.pipeline.analysis.recording import Analysis
@@ -23,30 +22,30 @@ from bss.signals.stft import Stft
 
 @dataclass(frozen=True)
 class Plan:
-    """A recording that was analysed, and what will be done with it.
+    """An analysed recording, and how it will be separated.
 
     Attributes
     ----------
     options : UnmixOptions
-        What was asked for.
+        The requested options.
     channels : Preflight
-        What was measured on all channels.
+        The check of all channels.
     used : tuple[int, ...]
-        The channels that are separated, from 0.
+        Indices of the channels that are separated.
     analysis : Analysis
-        Of these channels, with their samples.
+        The analysis of these channels, with their samples.
     choice : Choice
-        The method.
+        The method and its window.
     n_sources : int
         N.
     reference : int
-        The reference microphone, one of the used ones, from 0.
+        Index of the reference microphone among the used channels.
     warnings : tuple[str, ...]
-        For people.
+        For the user.
     seconds : dict
-        What the steps so far took.
+        Time that each step took so far.
     count : Count or None
-        Where nobody gave the number of talkers.
+        None if the number of talkers was set.
     """
 
     options: UnmixOptions
@@ -62,22 +61,22 @@ class Plan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the used channels."""
+        """The names of the used channels."""
         return tuple(self.channels.names[k] for k in self.used)
 
     @property
     def leaves_residual(self) -> bool:
-        """Whether the tracks need not sum to the reference microphone, and what is left becomes a track of its own."""
+        """Whether the tracks need not add up to the reference microphone, so that the rest becomes a track."""
         return not self.options.per_mic and self.choice.method.leaves_residual(self.n_sources, len(self.used))
 
     @property
     def memory(self) -> int:
-        """Bytes that separating takes at its peak, about."""
+        """Approximate peak memory of the separation in bytes."""
         return self.choice.method.memory(Size(len(self.used), self.n_sources, self.analysis.x.shape[1], self.choice.stft))
 
 
 def plan(x: np.ndarray, rate: int, options: UnmixOptions, *, names: Sequence[str] | None = None) -> Plan:
-    """Everything that `unmix` decides before it separates x (M, n).
+    """All decisions of `unmix` before it separates x (M, n).
 
     Raises
     ------
@@ -87,7 +86,9 @@ def plan(x: np.ndarray, rate: int, options: UnmixOptions, *, names: Sequence[str
     options.check_channels(len(x))
     check_int("rate", rate, 1)
     if options.weights is not None:
-        apply.load(options.weights)  # what is wrong with the file is said before the work
+        from bss.networks.source_model import apply  # imported here, as it takes a quarter of a second
+
+        apply.load(options.weights)  # errors in the file are raised before the work
     clock = time.perf_counter()
     channels = preflight(x, rate, names)
     checked = time.perf_counter() - clock
@@ -96,7 +97,7 @@ def plan(x: np.ndarray, rate: int, options: UnmixOptions, *, names: Sequence[str
 
 
 def decide(channels: Preflight, x: np.ndarray, rate: int, options: UnmixOptions) -> Plan:
-    """The rest of `plan`, for a recording x (M, n) whose channels were checked."""
+    """The remainder of `plan`, for a recording x (M, n) whose channels have been checked."""
     require_two(channels)
     clock = time.perf_counter()
     warnings = [finding.message for finding in channels.findings]
@@ -115,35 +116,38 @@ def decide(channels: Preflight, x: np.ndarray, rate: int, options: UnmixOptions)
 
 
 def _likely_window(n: int, rate: int) -> Stft | None:
-    """The window of a room, where the recording is long enough for one."""
+    """The window for a room; None if the recording is too short for it."""
     try:
         return long_window(n, rate)
-    except InputError:  # said where a method needs it
+    except InputError:  # raised again if a method needs it
         return None
 
 
 def _check_method(options: UnmixOptions, n_mics: int) -> None:
-    """Refuse what the method cannot do with so many microphones."""
+    """Raise UsageError if the requested method cannot separate with n_mics microphones."""
     method = None if options.auto else registry.resolve(options.method)
     options.check_talkers(n_mics, more_talkers=method is None or method.needs.more_talkers)
     if options.per_mic and method is not None and not method.needs.per_mic:
-        raise UsageError(f"the method {method.name} gives all talkers at one microphone", hint="--per-mic without --method")
+        raise UsageError(
+            f"the method {method.name} cannot make one track per microphone",
+            f"{method.name} estimates all talkers at one microphone", "--per-mic without --method",
+        )  # fmt: skip
 
 
 def _independent(channels: Preflight, per_mic: bool) -> tuple[int, ...]:
-    """The usable channels but those that are mixtures of others: they add nothing, and solvers stumble over them."""
+    """The usable channels except mixtures of others, which add no information and make the covariance singular."""
     mixed = [finding for finding in channels.findings if finding.kind == "dependent"]
     if mixed and per_mic:
         raise InputError(
             f"{channels.names[mixed[0].channel or 0]} is an exact mixture of other channels",
-            "one track per microphone needs a microphone of their own for everyone", "leave out mix-downs and processed tracks",
+            "one track per microphone requires that every talker has a microphone", "leave out mix-downs and processed tracks",
         )  # fmt: skip
     return tuple(k for k in channels.usable if k not in {finding.channel for finding in mixed})
 
 
 def _reference(channels: Preflight, used: tuple[int, ...], wanted: int, warnings: list[str]) -> int:
-    """Index among the used channels of the reference microphone; the first of them where the wanted one was left out."""
+    """Index of the reference microphone among the used channels; the first of them if the wanted one is left out."""
     if wanted in used:
         return used.index(wanted)
-    warnings.append(f"{channels.names[wanted]} is not used, so {channels.names[used[0]]} is the reference microphone")
+    warnings.append(f"{channels.names[wanted]} is left out, so {channels.names[used[0]]} is the reference microphone instead")
     return 0

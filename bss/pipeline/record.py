@@ -1,4 +1,4 @@
-"""What is recorded of a run: result.json as dataclasses. docs/results.md says what each field means; a test compares the two."""
+"""The record of a run: result.json as dataclasses. docs/results.md says what each field means; a test compares the two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CountRecord:
-    """How the talkers were counted."""
+    """The count of the talkers, and its evidence."""
 
     n_sources: int
     sure: bool
@@ -31,7 +31,7 @@ class CountRecord:
 
 @dataclass(frozen=True)
 class FindingRecord:
-    """What is wrong with a channel."""
+    """A fault of a channel."""
 
     channel: int | None
     kind: str
@@ -43,7 +43,7 @@ class FindingRecord:
 
 @dataclass(frozen=True)
 class EvidenceRecord:
-    """What the method was chosen by."""
+    """The measurements by which the method was chosen."""
 
     residual_coherence: float | None
     delayed_coherence_over_chance: float | None
@@ -75,7 +75,7 @@ class BandRecord:
 
 @dataclass(frozen=True)
 class SuccessRecord:
-    """How well it was separated, as far as the tracks tell."""
+    """How well it was separated, estimated from the tracks."""
 
     predicted_si_sdr_gain_db: float | None
     sentence: str
@@ -102,7 +102,7 @@ class SourceModelRecord:
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """A talker: where, when, and how loud."""
+    """Place, activity and level of a talker."""
 
     dominant_mic: str
     delays_ms: list[float]
@@ -114,7 +114,7 @@ class TrackRecord:
 
 @dataclass(frozen=True)
 class MicRecord:
-    """Where a channel came from."""
+    """The file and channel of a microphone."""
 
     mic: int
     file: str
@@ -123,14 +123,14 @@ class MicRecord:
 
 @dataclass(frozen=True)
 class DenoisedRecord:
-    """That the tracks were denoised."""
+    """How the tracks were denoised."""
 
     strength: float
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run of `bss unmix`. Fields that only the command or `save` knows are None before."""
+    """One run of `bss unmix`. Fields that only the command or `save` sets are None otherwise."""
 
     method: str
     reason: str
@@ -170,31 +170,33 @@ class RunRecord:
     schema: int = field(default=SCHEMA)
 
     def to_dict(self) -> dict[str, Any]:
-        """As result.json holds it."""
+        """As a dict for result.json."""
         document = asdict(self)
         return {"schema": document.pop("schema"), **document}
 
 
 def from_dict(document: Mapping[str, Any]) -> RunRecord:
-    """The record in a document, of this schema or the one before.
+    """The record in a document of this or the previous schema.
 
     Raises
     ------
     InputError
-        A field is missing, or holds something else than it should.
+        A field is missing or has the wrong type.
     """
     if not isinstance(document, Mapping) or document.get("schema") not in (1, SCHEMA):
-        raise InputError("this is no result of `bss unmix`", f"its schema is not one of 1, {SCHEMA}", "the result.json of a run")
+        raise InputError(
+            "this is not a result of `bss unmix`", f"its schema is not one of 1, {SCHEMA}", "the result.json of a run"
+        )
     return _read(RunRecord, document, "result")
 
 
 def read(path: str | os.PathLike[str]) -> RunRecord:
-    """The record of a result.json.
+    """Read a result.json.
 
     Raises
     ------
     InputError
-        It is not there, no JSON, or no record.
+        The file does not exist, or is not a result.json.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -204,7 +206,7 @@ def read(path: str | os.PathLike[str]) -> RunRecord:
 
 
 def _read(kind: type[T], value: Any, where: str) -> T:
-    """`value`, JSON, as an object of a dataclass; fields that are not known are left out, as a later version may have more."""
+    """A JSON object as a dataclass; unknown fields are ignored, since later versions may have more."""
     if not isinstance(value, Mapping):
         raise InputError(f"{where} is {type(value).__name__} in this result", "expected an object")
     hints = get_type_hints(kind)

@@ -1,4 +1,4 @@
-"""What `unmix` returns."""
+"""The result of `unmix`."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from bss.pipeline.filters import Filters
+from bss.pipeline.filters.filters import Filters
 from bss.pipeline.record import DenoisedRecord, RunRecord
 
-LINEAR = "linear/"  # before the name of a track: a folder of their own, which nobody takes for more talkers
+LINEAR = "linear/"  # a subfolder, so that they are not mistaken for more talkers
 
 
 @dataclass(frozen=True)
 class Unmixed:
-    """One track per talker, and how they were found.
+    """One track per talker, and the record of the separation.
 
     Attributes
     ----------
     sources : np.ndarray
-        (N, n) float32, each talker at the level it has at the reference microphone, sample 0 being sample 0 of the input.
+        (N, n) float32 image of each talker at the reference microphone, sample 0 being sample 0 of the input.
     residual : np.ndarray or None
-        (n,) the reference microphone minus the sources, where more microphones than talkers leave one.
+        (n,) the reference microphone minus the sources; None if the sources add up to it.
     rate : int
         Hz.
     names : tuple[str, ...]
-        What the files of the sources are called, without ending.
+        File names of the sources, without suffix.
     record : RunRecord
-        What was measured, decided and done; `info` is the same as a dict.
+        What was measured, chosen and done; `info` is the same as a dict.
     filters : Filters
-        What makes the tracks of another recording of the same microphones: `result.filters.apply(x)`.
+        The learned filters, for other recordings of the same microphones: `result.filters.apply(x)`.
     linear : np.ndarray or None
-        (N, n) the same talkers by linear filters alone, where the learned source model had a say: softer on speech recognisers.
+        (N, n) the sources before the learned source model was applied; speech recognisers often do better with them.
     """
 
     sources: np.ndarray
@@ -47,26 +47,26 @@ class Unmixed:
 
     @property
     def method(self) -> str:
-        """The method that the tracks were made by."""
+        """The method that was used."""
         return self.record.method
 
     @property
     def reason(self) -> str:
-        """Why it was taken, in one line."""
+        """Why it was chosen, in one line."""
         return self.record.reason
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know before trusting the result."""
+        """Reasons to doubt the result, and channels that were left out."""
         return tuple(self.record.warnings)
 
     @property
     def info(self) -> dict[str, Any]:
-        """The record as a dict that JSON can hold: channels, findings, evidence, iterations, loss, timings, versions, seed."""
+        """The record as a dict for JSON: channels, findings, evidence, iterations, loss, timings, versions, seed."""
         return self.record.to_dict()
 
     def tracks(self, *, linear: bool = False) -> dict[str, np.ndarray]:
-        """Name to signal (n,) of everything that is written: the sources, the residual, and the linear tracks if asked for."""
+        """Name to signal (n,) of all files: the sources, the residual, and if requested the linear tracks."""
         tracks = dict(zip(self.names, self.sources, strict=True))
         if self.residual is not None:
             tracks["residual"] = self.residual
@@ -75,9 +75,9 @@ class Unmixed:
         return tracks
 
     def denoised(self, strength: float = 1.0) -> Unmixed:
-        """The same with noise taken out of the sources, as `bss.denoise` does; what goes is in the residual, if there is one.
+        """The same with noise removed from the sources, as by `bss.denoise`, and added to the residual if there is one.
 
-        `linear` keeps the tracks as linear filters have made them.
+        `linear` are the tracks before denoising and the source model.
         """
         from bss.networks.denoiser.denoise import denoise
 
@@ -96,30 +96,30 @@ class Unmixed:
         overwrite: bool = False,
         linear: bool = False,
     ) -> dict[str, Any]:
-        """Write source1.wav ..., residual.wav where there is one, and result.json; all of them or none.
+        """Write source1.wav ..., residual.wav if there is one, and result.json; all of them or none.
 
         Parameters
         ----------
         folder : path
-            Made if it is not there.
+            Created if it does not exist.
         subtype : str
-            Of the WAV files, as soundfile names it.
+            Sample format of the WAV files, as named by soundfile.
         clip : {"common", "keep"}
-            Against clipping lower all tracks by one gain, written to result.json; or keep levels and write float.
+            If tracks would clip, lower all by one common gain, which is in result.json; or keep the levels and write float.
         overwrite : bool
-            Replace files that are there.
+            Replace existing files.
         linear : bool
-            Write the linear tracks too, as linear/source1.wav ..., where there are any.
+            Also write the linear tracks, if there are any, as linear/source1.wav ....
 
         Returns
         -------
         dict
-            What was written to result.json.
+            The contents of result.json.
 
         Raises
         ------
         InputError
-            A file is there already, or the place cannot be written.
+            A file already exists, or the folder cannot be written.
         """
         from bss.signals.writing import output_folder
 
@@ -141,12 +141,12 @@ class Unmixed:
         return document
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the samples."""
+        """The record as a dict."""
         return self.record.to_dict()
 
 
 def leveled(tracks: dict[str, np.ndarray], subtype: str, clip: str) -> tuple[dict[str, np.ndarray], float, str]:
-    """Tracks, the one gain they were lowered by, and the subtype that holds them."""
+    """Tracks, the common gain applied to them, and the subtype that can represent them."""
     from bss.errors import check_choice
     from bss.signals.writing import common_gain
 

@@ -1,4 +1,4 @@
-"""From a plan to tracks: learn, order, apply, and record what was done."""
+"""From a plan to tracks: learn the separation, order the talkers, compute the tracks, and record the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bss.errors import SolverError
 from bss.pipeline import record
 from bss.pipeline.analysis import activity, ordering, success
 from bss.pipeline.analysis.ordering import Order
-from bss.pipeline.filters import Filters
+from bss.pipeline.filters.filters import Filters
 from bss.pipeline.methods.base import Estimate, Progress, Task
 from bss.pipeline.methods.estimate import linear
 from bss.pipeline.plan import Plan
@@ -23,12 +23,12 @@ from bss.solvers.result import Separation
 
 
 def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
-    """Carry the plan out: tracks, filters and the record of the run.
+    """Separate as planned: tracks, filters and the record of the run.
 
     Raises
     ------
     SolverError
-        The solver diverged, and so did its one fallback; or samples came out that are not finite.
+        The solver diverged in single and in double precision, or the tracks are not finite.
     """
     clock = time.perf_counter()
     estimate, warnings = learn(plan, progress)
@@ -39,12 +39,12 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
     linear_tracks = estimate.linear_tracks(by_talker)
     residual = x[plan.reference] - tracks.sum(0) if plan.leaves_residual else None
     if not all(np.isfinite(y).all() for y in (tracks, residual) if y is not None):
-        raise SolverError("the separation gave samples that are not finite", "", "`bss check` on the recording")
+        raise SolverError("the separation produced NaN or infinite samples", "", "`bss check` on the recording")
     if progress is not None:
         progress(1.0)  # a solver may have converged early
-    judged = tracks if linear_tracks is None else estimate.separated(by_talker)[order.talkers]
+    blind = tracks if linear_tracks is None else estimate.separated(by_talker)[order.talkers]
     seconds = {**plan.seconds, "separate": time.perf_counter() - clock}
-    entry = _record(plan, estimate, order, tracks, judged, warnings, seconds)
+    entry = _record(plan, estimate, order, tracks, blind, warnings, seconds)
     if linear_tracks is not None:
         linear_tracks = linear_tracks[order.talkers]
     elif estimate.source_model is not None:
@@ -54,7 +54,7 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
 
 
 def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str]]:
-    """What the method learns, and warnings; where it diverges once more in double precision."""
+    """The estimate of the method, and warnings; if it diverges, it is repeated in double precision."""
     x = plan.analysis.x
     stft = plan.choice.stft
     try:
@@ -62,7 +62,7 @@ def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[
     except SolverError as error:
         x = x.astype(np.float64)
         estimate = _learn(plan, x, x if stft is None else stft.forward(x), progress)
-        return estimate, [f"{error.what} in single precision; it was done again in double precision"]
+        return estimate, [f"{error.what} in single precision, so it was repeated in double precision"]
 
 
 def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, progress: Progress | None) -> Estimate:
@@ -78,7 +78,7 @@ def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, progress: Progress | None) 
 
 
 def filters(plan: Plan, estimate: Estimate, order: Order) -> Filters:
-    """What makes the tracks of any other block of the same microphones."""
+    """The filters that make tracks of any other recording of the same microphones."""
     model = estimate.model(order.talkers, order.mics)
     return Filters(
         model=model,
@@ -95,7 +95,7 @@ def filters(plan: Plan, estimate: Estimate, order: Order) -> Filters:
 
 
 def _by_talker(order: Order) -> np.ndarray:
-    """(N,) the microphone of each talker of the estimate, whose order is another one than that of the tracks."""
+    """(N,) the microphone of each talker, in the order of the estimate instead of that of the tracks."""
     mics = np.empty(len(order.talkers), int)
     mics[order.talkers] = order.mics
     return mics
@@ -106,7 +106,7 @@ def _record(
     estimate: Estimate,
     order: Order,
     tracks: np.ndarray,
-    judged: np.ndarray,
+    blind: np.ndarray,
     warnings: list[str],
     seconds: Mapping[str, float],
 ) -> RunRecord:
@@ -135,7 +135,7 @@ def _record(
             "converged": last is None or last.converged,
             "message": "nothing to separate" if last is None else last.message,
             "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in estimate.stages.items()},
-            "success": None if options.per_mic else _success(plan, estimate, judged),
+            "success": None if options.per_mic else _success(plan, estimate, blind),
             "source_model": estimate.source_model,
             "sources": _tracks(order, tracks, plan.names, rate),
             "seconds": {key: round(value, 3) for key, value in seconds.items()},
@@ -155,12 +155,12 @@ def _tracks(order: Order, tracks: np.ndarray, mics: tuple[str, ...], rate: int) 
     return rows
 
 
-def _success(plan: Plan, estimate: Estimate, judged: np.ndarray) -> dict[str, Any] | None:
-    """How well it worked, where that was calibrated on tracks of this method."""
+def _success(plan: Plan, estimate: Estimate, blind: np.ndarray) -> dict[str, Any] | None:
+    """The estimate of success; None if it is not calibrated for tracks of this method."""
     kind, rate = plan.choice.method.needs.success, plan.analysis.rate
     if kind == "desk":
-        return success.estimate_desk(judged, rate)
+        return success.estimate_desk(blind, rate)
     if kind is None:
         return None
     applied = bool((estimate.source_model or {}).get("applied", False))
-    return success.estimate(judged, rate, n_mics=len(plan.used), learned=applied)
+    return success.estimate(blind, rate, n_mics=len(plan.used), enhanced=applied)

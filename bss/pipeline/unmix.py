@@ -1,4 +1,4 @@
-"""The main job: a recording in, one track per talker out."""
+"""`unmix`: from a recording to one track per talker."""
 
 from __future__ import annotations
 
@@ -35,46 +35,46 @@ def unmix(
     Parameters
     ----------
     x : np.ndarray
-        (M, n) samples between -1 and 1, float. Channels that cannot be used (silent, copies, NaN) are left out, with a
-        warning in the result.
+        (M, n) samples between -1 and 1, float. Unusable channels (silent, copies, NaN) are left out, with a warning in the
+        result.
     rate : int
         Hz.
     n_sources : int, optional
         N, the number of talkers; counted by default, from 1 to the number of usable microphones.
     method : str or Method
-        "auto" decides from the recording; or "fastica", "infomax", "picard-o", "jade", "auxiva", "fdica", "ilrma", "neural",
-        "fastmnmf", "cacgmm"; or a method of one's own, a value as in docs/methods.md.
+        "auto" chooses by analysing the recording; or "fastica", "infomax", "picard-o", "jade", "auxiva", "fdica", "ilrma",
+        "neural", "fastmnmf", "cacgmm"; or a method of your own, as in docs/methods.md.
     effort : {"fast", "normal", "best"}
-        How much time to spend in a room: "fast" leaves out the source model, ILRMA and all but one candidate for the order of
-        the frequencies, "best" iterates longer.
+        Computing time spent on recordings in rooms: "fast" skips the source model and ILRMA and tries only one alignment of the
+        frequencies, "best" iterates longer.
     reference_mic : int
-        The microphone, from 0, at whose level and place each talker is given.
+        Index of the microphone whose images of the talkers are returned.
     per_mic : bool
-        Everyone has a microphone of their own: track k is the talker of microphone k, as that microphone hears them.
+        Every talker has a microphone: track k is the image of the talker of microphone k at that microphone.
     device : {"auto", "cpu"}
-        Where to compute.
+        Device to compute on.
     rng : int
-        Seed of everything random.
+        Random seed.
     names : sequence of str, optional
-        What to call the M channels in messages.
+        Names of the M channels in messages.
     progress : callable, optional
-        Called with the share that is done, 0 to 1.
+        Called with the fraction that is done, 0 to 1.
     weights : path, optional
-        Another source model than the one that ships, as `bss train source-model` writes them.
+        File of your own source model (`bss train source-model`), instead of the built-in one.
 
     Returns
     -------
     Unmixed
-        Tracks in a stable order: by the microphone that hears the talker loudest, then by level.
+        Tracks in a stable order: by dominant microphone, then by level.
 
     Raises
     ------
     InputError
-        Fewer than two usable channels, too short, or not an array of samples.
+        There are fewer than two usable channels, the recording is too short, or x is not an array of samples.
     UsageError
-        An option cannot work.
+        An option is invalid, or cannot work with this recording.
     SolverError
-        The solver diverged, and so did its one fallback.
+        The solver diverged in single and in double precision.
 
     Examples
     --------

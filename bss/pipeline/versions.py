@@ -1,4 +1,4 @@
-"""What computed a result: versions that a repeat may depend on."""
+"""The versions of the software that computed a result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 
 def versions() -> dict[str, str]:
-    """Versions of bss, Python and the packages whose numbers end up in a result, and the machine's kind."""
+    """Versions of bss, Python and the packages that affect results, and the machine type."""
     packages = {name: version(name) for name in ("numpy", "scipy", "soundfile", "librosa")}
     from bss import __version__
 

@@ -10,16 +10,16 @@ from bss.errors import InputError
 
 
 def draw(table: str | os.PathLike[str], picture: str | os.PathLike[str], *, title: str = "", unit: str = "loss") -> None:
-    """Draw the CSV file that a training wrote as a PNG file, which appears whole or not at all.
+    """Draw the learning curve in the CSV file of a training, as a PNG file that appears whole or not at all.
 
     Parameters
     ----------
     table : path
         With the columns step, train and validation.
     picture : path
-        Where to.
+        The file to write.
     title, unit : str
-        What to write above it, and beside its axis.
+        Above the curve, and beside its vertical axis.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def draw(table: str | os.PathLike[str], picture: str | os.PathLike[str], *, titl
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, label in (("train", "training"), ("validation", "talkers not trained on")):
+    for name, label in (("train", "training"), ("validation", "validation")):
         axes.plot(steps, [float(row[name]) for row in rows], label=label, marker="." if len(rows) < 30 else None)
     axes.set(xlabel="step", ylabel=unit, title=title)
     axes.grid(alpha=0.3)

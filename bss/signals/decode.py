@@ -183,6 +183,7 @@ class _Sound:
 
     def __init__(self, sound: Any, info: FileInfo) -> None:
         self.sound, self.info = sound, info
+        self.position: int | None = None  # the frame that is read next, once there was one
 
     def fill(self, out: np.ndarray, start: int) -> None:
         import soundfile
@@ -197,21 +198,28 @@ class _Sound:
                     raise _truncated(name, why)
                 out[:, done : done + len(block)] = block.T  # libsndfile gives (k, M)
                 done += len(block)
+                self.position = start + done
         except soundfile.LibsndfileError as error:
             at = (start + done) / self.info.rate
             why = f"{error_text(error)}, at {at:.2f} s or later"
             raise InputError(f"{name} is truncated or damaged", why, "copy it again, or stop before with --end") from error
 
     def _seek(self, start: int) -> None:
+        if start == self.position:  # decoders round otherwise behind a seek, and blocks in a row should be what the whole is
+            return
         if self.sound.seekable():
             self.sound.seek(start)
+            self.position = start
             return
         # GSM and some ADPCM: each sample depends on all samples before it
-        name = self.sound.name
-        self.sound.close()
-        self.sound = type(self.sound)(name)
-        while start and (skipped := len(self.sound.read(min(BLOCK, start), dtype="float32"))):
-            start -= skipped
+        if self.position is None or start < self.position:
+            name = self.sound.name
+            self.sound.close()
+            self.sound, self.position = type(self.sound)(name), 0
+        left = start - self.position
+        while left and (skipped := len(self.sound.read(min(BLOCK, left), dtype="float32"))):
+            left -= skipped
+        self.position = start
 
     def close(self) -> None:
         self.sound.close()

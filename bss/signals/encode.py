@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -80,17 +81,49 @@ def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, nam
     """
     x = check_recording(np.atleast_2d(x))
     check_int("rate", rate, 1)
-    loudest = peak(x)
-    if subtype not in FLOATS and loudest > 1:
-        why = f"{subtype} cannot represent samples above 1, so they would be clipped"
-        raise InputError(f"{name} would peak at {loudest:.4g}", why, "scale it down, or write the subtype FLOAT")
-    if kind == "WAV" and encoded_bytes(x.size, subtype) > WAV_LIMIT:
+    check_peak(peak(x), subtype, name)
+    encode_blocks(path, [x], rate, channels=len(x), frames=x.shape[1], kind=kind, subtype=subtype, name=name)
+
+
+def encode_blocks(
+    path: Path,
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    *,
+    channels: int,
+    frames: int,
+    kind: str,
+    subtype: str,
+    name: str,
+) -> float:
+    """`encode` of blocks (M, k), finite and `frames` long together, in the memory of one: the same bytes, however they are cut.
+
+    Returns the peak, which is known only behind the last block. Where it is more than full scale, and the subtype not floating
+    point, the file is clipped and has to be written once more: see `check_peak`.
+    """
+    if kind == "WAV" and encoded_bytes(channels * frames, subtype) > WAV_LIMIT:
         kind = "RF64"
-    _write_blocks(path, x, rate, kind, subtype, name)
+    loudest = 0.0
+
+    def measured() -> Iterator[np.ndarray]:
+        nonlocal loudest
+        for block in blocks_of(blocks, BLOCK):
+            loudest = max(loudest, peak(block))
+            yield block
+
+    _write_blocks(path, measured(), rate, channels, frames, kind, subtype, name)
     if kind in ("WAV", "WAVEX", "AIFF") and subtype in FLOATS:
         clear_peak_time(path)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+    return loudest
+
+
+def check_peak(loudest: float, subtype: str, name: str) -> None:
+    """InputError where samples of this peak would be clipped."""
+    if subtype not in FLOATS and loudest > 1:
+        why = f"{subtype} cannot represent samples above 1, so they would be clipped"
+        raise InputError(f"{name} would peak at {loudest:.4g}", why, "scale it down, or write the subtype FLOAT")
 
 
 def peak(x: np.ndarray) -> float:
@@ -113,25 +146,39 @@ def to_pcm(x: np.ndarray, bits: int) -> np.ndarray:
     return shifted
 
 
-def _write_blocks(path: Path, x: np.ndarray, rate: int, kind: str, subtype: str, name: str) -> None:
+def blocks_of(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same samples in blocks of `size`, but for the last: lossy encoders may depend on how they are fed."""
+    rest: np.ndarray | None = None
+    for block in blocks:
+        held = block if rest is None else np.concatenate((rest, block), axis=1)
+        whole = held.shape[1] // size * size
+        for first in range(0, whole, size):
+            yield held[:, first : first + size]
+        rest = held[:, whole:] if whole < held.shape[1] else None
+    if rest is not None:
+        yield rest
+
+
+def _write_blocks(
+    path: Path, blocks: Iterable[np.ndarray], rate: int, channels: int, frames: int, kind: str, subtype: str, name: str
+) -> None:
     import soundfile
 
-    m, n = x.shape
     try:
-        file = sound_file(path, "w", rate, m, format=kind, subtype=subtype)
+        file = sound_file(path, "w", rate, channels, format=kind, subtype=subtype)
     except (soundfile.LibsndfileError, ValueError) as error:
-        why = f"{m} channels at {rate} Hz as {kind} {subtype}: {error_text(error)}"
+        why = f"{channels} channels at {rate} Hz as {kind} {subtype}: {error_text(error)}"
         raise InputError(f"{name} cannot be written", why, "another format, such as .wav") from error
     full = InputError(f"{name} cannot be written", "not all samples could be written", "check whether the disk is full")
     try:
         with file:
-            for first in range(0, n, BLOCK):
-                block = x[:, first : first + BLOCK].T  # libsndfile expects (k, M)
-                file.write(np.ascontiguousarray(to_pcm(block, BITS[subtype]) if subtype in BITS else block))
+            for block in blocks:
+                samples = block.T  # libsndfile expects (k, M)
+                file.write(np.ascontiguousarray(to_pcm(samples, BITS[subtype]) if subtype in BITS else samples))
         with sound_file(path) as written:  # some writers of libsndfile do not notice a full disk
             if written.seekable():
-                written.seek(n - 1)
-            if written.frames < n or not len(written.read(1)):
+                written.seek(frames - 1)
+            if written.frames < frames or not len(written.read(1)):
                 raise full
     except (soundfile.LibsndfileError, AssertionError) as error:  # soundfile asserts that everything was written
         raise full from error

@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,10 +88,25 @@ def write_stdout(x: np.ndarray, rate: int, subtype: str) -> None:
     InputError
         The reader of the pipe exited, or the samples cannot be written as `subtype`.
     """
+    with stdout_file() as path:
+        encode.encode(path, x, rate, kind="WAV", subtype=subtype, name="stdout")
+
+
+@contextmanager
+def stdout_file() -> Iterator[Path]:
+    """A file to be written; what it holds goes to stdout when the context is left.
+
+    Raises
+    ------
+    UsageError
+        stdout is a terminal.
+    InputError
+        The reader of the pipe went away.
+    """
     refuse_terminal()
     with tempfile.TemporaryDirectory(prefix="bss-") as folder:
         path = Path(folder, "stdout.wav")
-        encode.encode(path, x, rate, kind="WAV", subtype=subtype, name="stdout")
+        yield path
         try:
             sys.stdout.flush()
             with path.open("rb") as file:

@@ -84,6 +84,11 @@ def common_gain(tracks: Iterable[np.ndarray], subtype: str) -> float:
             why = "no files were written"
             raise SolverError(f"track {number} of the result contains NaN or infinite samples", why, "another --method")
         loudest = max(loudest, level)
+    return gain_for(loudest, subtype)
+
+
+def gain_for(loudest: float, subtype: str) -> float:
+    """The gain that brings samples of this peak within full scale."""
     if subtype in encode.FLOATS or loudest <= 1:
         return 1.0
     # float32 samples have 24 bits; one step of 23 bits below full scale survives the rounding of the product
@@ -110,26 +115,26 @@ class OutputFolder:
     ) -> None:
         """Write `x` (M, n) or (n,) as `name`; what is None follows from the suffix, as in `bss.write`."""
         kind, subtype = encode.format_of(name, format, subtype)
-        with self._new(name) as temporary:
+        with self.file(name) as temporary:
             encode.encode(temporary, x, rate, kind=kind, subtype=subtype, name=str(self._places[name]))
 
     def text(self, name: str, text: str) -> None:
         """Write `text` as `name`, in UTF-8."""
-        with self._new(name) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with self.file(name) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
 
     def data(self, name: str, data: bytes) -> None:
         """Write bytes as `name`."""
-        with self._new(name) as temporary, temporary.open("wb") as file:
+        with self.file(name) as temporary, temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
 
     @contextmanager
-    def _new(self, name: str) -> Iterator[Path]:
-        """A temporary file next to the final path of `name`; KeyError for a name that was not announced, a bug of the caller."""
+    def file(self, name: str) -> Iterator[Path]:
+        """An empty file next to the final path of `name`, to be written; KeyError for a name that was not announced."""
         place = self._places[name]
         temporary = place.with_name(f".bss-{secrets.token_hex(8)}.part")
         try:

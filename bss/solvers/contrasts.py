@@ -183,12 +183,12 @@ class Known(Iterated):
     variances: Array
 
     def start(self, backend: Backend, outputs: Outputs, rng: np.random.Generator) -> SourceModel:
-        """The variances as the backend keeps them, none below `QUIET` of its bin's mean."""
+        """The variances as the backend keeps them, none below `LEAST_KNOWN` of its bin's mean."""
         F, N, T = outputs.n_bins, outputs.n_sources, outputs.n_frames
         if self.variances.shape != (F, N, T):
             raise UsageError(f"variances of shape {self.variances.shape}", hint=f"(F, N, T) = {(F, N, T)}")
         R = self.variances / outputs.level**2
-        lowest = QUIET * R.mean(2, keepdims=True)
+        lowest = LEAST_KNOWN * R.mean(2, keepdims=True)
         return backend.known_variances(outputs, backend.maximum(R, backend.where(lowest > 0, lowest, 1)))
 
 
@@ -205,7 +205,7 @@ def floored(backend: Backend, r: Array) -> Array:
 
 
 SILENT_FRAME = 1e-3
-QUIET = 1e-3  # 30 dB under the mean: known variances are never so well known that less would mean something
+LEAST_KNOWN = 1e-3  # 30 dB under the mean: known variances are never so well known that less would mean something
 
 NAMES = ("laplace", "gauss", "student-t", "generalised-gauss")
 

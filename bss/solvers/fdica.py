@@ -17,7 +17,7 @@ from bss.solvers.updates import Update
 
 ACTIVITIES = {"log": permutation.log_powers, "shares": permutation.shares}
 FIRST_ITERATIONS = 10  # at most, of the first estimate of fewer talkers than microphones
-QUIET = 0.25  # power of a bin's power that its phases count by
+LOUDNESS_EXPONENT = 0.25  # of a bin's power: how much its phases count
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def fdica(
     activity: str | None = None,
     principal: bool = False,
 ) -> Separation:
-    """Frequency-domain ICA (FD-ICA): each bin is separated alone, then the bins are put in one order by their activity.
+    """Frequency-domain ICA (FD-ICA): each bin is separated by itself, then the bins are put in one order by their activity.
 
     With fewer talkers than microphones, every bin is separated into as many outputs as microphones, and outputs that are loud
     in the same frames, such as a talker and its echo, are added up: a talker's row is the sum of their rows. Who is loud when
@@ -56,7 +56,7 @@ def fdica(
     n_sources : int, optional
         N, at most M; M by default.
     update : {"iss", "ip", "iss2", "ip2"} or Update
-        How the demixing moves.
+        How the demixing is updated.
     n_iter, tol : int, float
         Iterations at most, and the fall of the loss per bin under which it stops (0: never).
     rng : int or np.random.Generator
@@ -66,7 +66,7 @@ def fdica(
     callback : callable, optional
         Called with (iteration, loss).
     candidates : {1, 3}
-        Orders of the bins that are tried. Three are found with the help of the phases between the microphones, and take three
+        Orders of the bins that are tried. Three come with the help of the phases between the microphones, and take three
         times as long; the bins must be all those from zero to half the sampling rate.
     activity : {"log", "shares"}, optional
         What bins are compared by: logarithms of the powers (with three candidates), better in rooms with a talker for every
@@ -108,61 +108,60 @@ def fdica(
     X = check_spectra(X)
     M = X.shape[1]
     N = check_sources(n_sources, M)
-    how = updates.by_name(update)
+    method = updates.by_name(update)
     if N == M or N == 1:
-        found = majorise_minimise(
-            X, BinLaplace(), how, n_sources=N, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
+        separation = majorise_minimise(
+            X, BinLaplace(), method, n_sources=N, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
         )
-        return _aligned(found, X, candidates, activity)
+        return _aligned(separation, X, candidates, activity)
     few = n_iter if principal else min(n_iter, FIRST_ITERATIONS)
     if start is None:
-        first = _principal(X, N, how, few, tol, rng, callback if principal else None)
+        first = _principal(X, N, method, few, tol, rng, callback if principal else None)
     else:
-        first = majorise_minimise(X, BinLaplace(), how, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
+        first = majorise_minimise(X, BinLaplace(), method, n_sources=N, n_iter=few, tol=tol, rng=rng, start=start)
     first = _aligned(first, X, candidates, activity)
     if principal:
         return first
-    found = majorise_minimise(X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
-    return _grouped(found, first, X)
+    separation = majorise_minimise(X, BinLaplace(), method, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
+    return _grouped(separation, first, X)
 
 
 def _principal(
-    X: Array, N: int, how: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
+    X: Array, N: int, method: Update, n_iter: int, tol: float, rng: int | np.random.Generator, callback: Callback | None
 ) -> Separation:
     """N sources of every bin from its N principal components: few talkers are most of what many microphones hear."""
     backend = dispatch.of(X)
     P = backend.cast(backend.principal(backend.covariance(X), N), X)
-    found = majorise_minimise(P @ X, BinLaplace(), how, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
-    return replace(found, demixing=found.demixing @ P, observed=X)
+    separation = majorise_minimise(P @ X, BinLaplace(), method, n_iter=n_iter, tol=tol, rng=rng, callback=callback)
+    return replace(separation, demixing=separation.demixing @ P, observed=X)
 
 
-def _aligned(found: Separation, X: Array, candidates: int, activity: str) -> Separation:
+def _aligned(separation: Separation, X: Array, candidates: int, activity: str) -> Separation:
     """The rows of every bin in one order of talkers."""
-    backend, features = dispatch.of(X), ACTIVITIES[activity](_powers(found, X))
+    backend, features = dispatch.of(X), ACTIVITIES[activity](_powers(separation, X))
     if candidates == 1:
         order = permutation.align(features)
     else:
-        loudness = backend.diagonal(backend.covariance(X)).real.mean(1) ** QUIET
-        phases = _phases(backend, found.mixing)
+        loudness = backend.diagonal(backend.covariance(X)).real.mean(1) ** LOUDNESS_EXPONENT
+        phases = _phases(backend, separation.mixing)
         order = permutation.align(features, phases=phases, loudness=loudness, candidates=candidates)
-    return found.permuted(order)
+    return separation.permuted(order)
 
 
-def _grouped(found: Separation, first: Separation, X: Array) -> Separation:
+def _grouped(separation: Separation, first: Separation, X: Array) -> Separation:
     """The outputs of all microphones added up to the talkers of a first estimate, at the scale of microphone 0."""
-    outputs, talkers = _powers(found, X), _powers(first, X)
-    heard = found.mixing[:, 0, :, None]
-    rows = found.demixing * dispatch.of(X).where(
-        heard == 0, 1, heard
-    )  # a silent bin keeps its rows: zeros could not be scaled back
+    outputs, talkers = _powers(separation, X), _powers(first, X)
+    heard = separation.mixing[:, 0, :, None]
+    # a silent bin keeps its rows: zeros could not be scaled back
+    rows = separation.demixing * dispatch.of(X).where(heard == 0, 1, heard)
     grouped = grouping.grouped(rows, grouping.group(outputs, talkers), talkers.shape[1])
-    return replace(found, demixing=grouped)
+    return replace(separation, demixing=grouped)
 
 
-def _powers(found: Separation, X: Array) -> Array:
+def _powers(separation: Separation, X: Array) -> Array:
     """(F, N, T') of the sources, summed over microphones, averaged over frames so that T' is at most FRAMES."""
     pool = -(-X.shape[2] // permutation.FRAMES)
-    return dispatch.of(X).pooled_powers(X, found.demixing, (abs(found.mixing) ** 2).sum(1), pool)
+    return dispatch.of(X).pooled_powers(X, separation.demixing, (abs(separation.mixing) ** 2).sum(1), pool)
 
 
 def _phases(backend: Backend, A: Array) -> Array:

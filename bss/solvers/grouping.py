@@ -17,7 +17,8 @@ def group(outputs: Array, first: Array) -> np.ndarray:
     """The talker that each output of each bin belongs to.
 
     Outputs of one talker (its direct sound, its echo) are loud in the same frames. A talker's activity is that of the sum of
-    its outputs, about the bin and over all of them; it begins with a first estimate, and is learned as outputs move.
+    its outputs, about the bin and over all of them; it begins with a first estimate, and is learned again as
+    outputs change talkers.
 
     Parameters
     ----------
@@ -32,17 +33,17 @@ def group(outputs: Array, first: Array) -> np.ndarray:
         (F, M) talkers, from 0; everyone has an output in every bin.
     """
     backend, (F, _, _) = dispatch.of(outputs), outputs.shape
-    begun, features = unit(log_powers(first)), unit(log_powers(outputs))
-    talker = backend.grouping_pass(features, begun, begun, None, scaled_reach(FIRST_REACH, F), FIRST, 0.0)
-    learned = 0 * begun
+    initial, features = unit(log_powers(first)), unit(log_powers(outputs))
+    talker = backend.grouping_pass(features, initial, initial, None, scaled_reach(FIRST_REACH, F), FIRST, 0.0)
+    learned = 0 * initial
     changed = np.ones(F, bool)
     for reach, n_passes in STEPS:
         for _ in range(n_passes):
-            learned[changed] = unit(log_powers(_sums(outputs[changed], talker[changed], begun.shape[1])))
+            learned[changed] = unit(log_powers(_sums(outputs[changed], talker[changed], initial.shape[1])))
             whole = learned.sum(0, keepdims=True)
             length = (whole**2).sum(2, keepdims=True) ** 0.5
             whole /= backend.where(length > 0, length, 1)
-            better = backend.grouping_pass(features, learned, begun, whole, scaled_reach(reach, F), FIRST, WHOLE)
+            better = backend.grouping_pass(features, learned, initial, whole, scaled_reach(reach, F), FIRST, WHOLE)
             changed = (better != talker).any(1)
             talker = better
             if not changed.any():

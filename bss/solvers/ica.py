@@ -125,13 +125,13 @@ def _deflation(
     return W, done
 
 
-def _orthogonal(w: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """w without its part along the rows of `found` (Gram-Schmidt, twice for roundings)."""
+def _orthogonal(w: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    """w without its part along the rows of `previous` (Gram-Schmidt, twice for roundings)."""
     for _ in range(2):
-        w = w - found.T @ (found @ w)
+        w = w - previous.T @ (previous @ w)
     return w
 
 
-def _unit_orthogonal(w: np.ndarray, found: np.ndarray) -> np.ndarray:
-    w = _orthogonal(w, found)
+def _unit_orthogonal(w: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    w = _orthogonal(w, previous)
     return np.asarray(w / np.linalg.norm(w))

@@ -8,7 +8,7 @@ import numpy as np
 
 from bss.errors import check_choice
 from bss.solvers.mm import Callback, check_tol
-from bss.solvers.picard import LOWEST_CURVATURE, MEMORY, Memory, Point, Sums, descend, look, rough_start, step_down
+from bss.solvers.picard import LOWEST_CURVATURE, MEMORY, Memory, Point, Sums, descend, evaluate, rough_start, step_down
 from bss.solvers.problem import Problem, symmetric_decorrelation
 from bss.solvers.result import Separation
 
@@ -92,25 +92,25 @@ def refined(problem: Problem, W: np.ndarray, n_iter: int, tol: float) -> tuple[n
     from W, as with Gaussian sources, which no likelihood tells apart.
     """
     objective, known, steps = Likelihood(extended=True, newton=True), Memory(), min(n_iter, REFINEMENTS)
-    found = USUAL_SCALES[0] * W
+    best = USUAL_SCALES[0] * W
     for stride in problem.strides(eighth=True)[-2:-1]:  # of a short recording there is no part
-        found, objective = _first_steps(problem, objective, found, known, steps, tol, stride)
-    found, converged = _last_steps(problem, objective, found, known, steps, tol)
-    found = found / np.sqrt(np.sum(found**2, axis=1))[:, None]
-    turn = np.abs(found @ W.T - np.eye(len(W)))
-    return (found, converged) if turn.max() < FURTHEST else None
+        best, objective = _first_steps(problem, objective, best, known, steps, tol, stride)
+    best, converged = _last_steps(problem, objective, best, known, steps, tol)
+    best = best / np.sqrt(np.sum(best**2, axis=1))[:, None]
+    turn = np.abs(best @ W.T - np.eye(len(W)))
+    return (best, converged) if turn.max() < FURTHEST else None
 
 
 def _first_steps(
     problem: Problem, objective: Likelihood, W: np.ndarray, known: Memory, n_iter: int, tol: float, stride: int
 ) -> tuple[np.ndarray, Likelihood]:
-    """Steps on a part of the data, which also settle the scales; and the objective with what they taught."""
-    point = look(problem, objective, W, None, stride)
+    """Steps on a part of the data, which also settle the scales; and the objective with what they say of its curvature."""
+    point = evaluate(problem, objective, W, None, stride)
     for _ in range(n_iter):
         better = step_down(problem, objective, point, known, stride)
         if better is None:
             break
-        objective = objective.taught(point, better)
+        objective = objective.with_scale_curvature(point, better)
         point = objective.point(better.W, better.sums, better.signs)
         enough = problem.enough(point.W, tol, stride)
         # scales that are off by some part act on the rest to second order: they need not be settled as well
@@ -123,17 +123,17 @@ def _last_steps(
     problem: Problem, objective: Likelihood, W: np.ndarray, known: Memory, n_iter: int, tol: float
 ) -> tuple[np.ndarray, bool]:
     """Steps on all of the data, each as long as the gradient falls, but for its diagonal: that is of the scales, which go."""
-    point = look(problem, objective, W, None, value=False)
+    point = evaluate(problem, objective, W, None, value=False)
     for _ in range(n_iter):
         if _across(point) <= problem.enough(point.W, tol, 1):
             return point.W, True
         step = known.direction(objective, point)
-        trial = look(problem, objective, objective.move(step, point.W), point.signs, value=False)
-        if not _across(trial) < _across(point):
+        candidate = evaluate(problem, objective, objective.retract(step, point.W), point.signs, value=False)
+        if not _across(candidate) < _across(point):
             break
-        known.add(step, trial.gradient - point.gradient)
-        objective = objective.taught(point, trial)
-        point = objective.point(trial.W, trial.sums, trial.signs)
+        known.add(step, candidate.gradient - point.gradient)
+        objective = objective.with_scale_curvature(point, candidate)
+        point = objective.point(candidate.W, candidate.sums, candidate.signs)
     return point.W, _across(point) <= problem.enough(point.W, tol, 1)
 
 
@@ -145,8 +145,8 @@ def _across(point: Point) -> float:
 REFINEMENTS = 10
 FURTHEST = 0.1  # of an output that may be exchanged for another in a refinement
 USUAL_SCALES = (2.0, 1.5)  # about the standard deviations at which heavy- and light-tailed sources fit their models
-BEND = 0.3  # about E[y^2 / cosh^2 y] of a heavy-tailed y at its own scale
-BENDS = (0.05, 0.44)  # what it may be: y^2 / cosh^2 y is never more
+SCALE_CURVATURE = 0.3  # about E[y^2 / cosh^2 y] of a heavy-tailed y at its own scale
+SCALE_CURVATURES = (0.05, 0.44)  # what it may be: y^2 / cosh^2 y is never more
 SMALLEST_STEP = 1e-3  # of the logarithm of a scale, from which something can be learned
 
 
@@ -160,10 +160,10 @@ class Likelihood:
     extended: bool
     newton: bool
     contrast: str = "logcosh"
-    bend: float | np.ndarray = BEND
+    scale_curvature: float | np.ndarray = SCALE_CURVATURE
 
-    def taught(self, before: Point, after: Point) -> Likelihood:
-        """With what a step did to the gradient's diagonal: how much the scale of each output bends its own likelihood.
+    def with_scale_curvature(self, before: Point, after: Point) -> Likelihood:
+        """With what a step did to the gradient's diagonal: the curvature of the likelihood in the scale of each output.
 
         That diagonal, E[psi(y) y] - 1, changes by E[psi'(y) y^2] + E[psi(y) y] times the logarithm of the scale.
         """
@@ -173,7 +173,7 @@ class Likelihood:
         first, last = np.diag(before.gradient), np.diag(after.gradient)
         own = (last - first) / np.where(far, step, 1.0) - 1 - (first + last) / 2
         seen = np.where(after.signs < 0, (old + new) / 2 - own, own)
-        return replace(self, bend=np.where(far, np.clip(seen, *BENDS), self.bend))
+        return replace(self, scale_curvature=np.where(far, np.clip(seen, *SCALE_CURVATURES), self.scale_curvature))
 
     def point(self, W: np.ndarray, sums: Sums, signs: np.ndarray | None) -> Point:
         cross, slope, value = sums
@@ -190,8 +190,8 @@ class Likelihood:
         cost = np.sum(np.where(light, variance / 2 - value, value))
         loss = float(cost - np.linalg.slogdet(W)[1])
         curvature = dpsi[:, None] * variance
-        # E[psi'(y) y^2] is no product: it is what `bend` says
-        np.fill_diagonal(curvature, np.where(light, np.maximum(variance - self.bend, 0), self.bend))
+        # E[psi'(y) y^2] is no product: it is what `scale_curvature` says
+        np.fill_diagonal(curvature, np.where(light, np.maximum(variance - self.scale_curvature, 0), self.scale_curvature))
         return Point(W, sums, signs, loss, psi - np.eye(len(W)), curvature)
 
     def precondition(self, point: Point, G: np.ndarray) -> np.ndarray:
@@ -208,5 +208,5 @@ class Likelihood:
         np.fill_diagonal(step, np.diag(G) / (1 + np.diag(point.curvature)))
         return np.asarray(step)
 
-    def move(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def retract(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
         return np.asarray(W + E @ W)

@@ -42,7 +42,7 @@ def auxiva(
     contrast : {"laplace", "gauss", "student-t", "generalised-gauss"} or Contrast
         The model of a source.
     update : {"iss", "ip", "iss2", "ip2"} or Update
-        How the demixing moves.
+        How the demixing is updated.
     n_iter, tol : int, float
         Iterations at most, and the fall of the loss per bin under which it stops (0: never).
     rng : int or np.random.Generator
@@ -199,14 +199,14 @@ def ilrma(
     >>> bss.ilrma(X, n_components=1, n_iter=20).n_iter <= 20
     True
     """
-    contrast, how = Nmf(n_components, dof=dof), updates.by_name(update)
+    contrast, method = Nmf(n_components, dof=dof), updates.by_name(update)
     first = min(STARTING, check_int("n_iter", n_iter, 1) // 2)
     demixing = None if isinstance(start, str) else start
     if isinstance(start, str) and check_choice("start", start, STARTS) == "fdica" and first > 0:
-        begun = fdica(X, n_sources=n_sources, update=how, n_iter=first, tol=tol, principal=True)
-        basis, activation = fit_nmf(begun.sources, n_components, rng=rng)
+        initial = fdica(X, n_sources=n_sources, update=method, n_iter=first, tol=tol, principal=True)
+        basis, activation = fit_nmf(initial.sources, n_components, rng=rng)
         contrast = replace(contrast, basis=basis, activation=activation)
-        demixing, n_iter = begun.demixing, n_iter - first
+        demixing, n_iter = initial.demixing, n_iter - first
     return majorise_minimise(
-        X, contrast, how, n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=demixing, callback=callback
+        X, contrast, method, n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=demixing, callback=callback
     )

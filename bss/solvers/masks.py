@@ -1,4 +1,4 @@
-"""Time-frequency masks, for more talkers than microphones: in most places of a spectrogram one talker speaks alone."""
+"""Time-frequency masks, for more talkers than microphones: in most places of a spectrogram only one talker speaks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bss.solvers import mm, permutation
 from bss.solvers.mm import Callback, check_spectra, check_tol
 from bss.solvers.result import Separation
 
-TRIAL_ITERATIONS = 20
+FIRST_ITERATIONS = 20
 BLIND_ITERATIONS = 15
 # A blind beginning fits each bin more closely, also where that is wrong: it must be likelier by so much, per bin and frame. In
 # rooms with microphones 10 cm apart it is by 0.00 to 0.04, from a mixing desk, where delays mean nothing, by 0.03 to 0.09.
 MARGIN = 0.03
-FLOOR = 1e-3  # share of sound from everywhere with every direction, without which points would be infinitely likely
+DIFFUSE = 1e-3  # share of sound from everywhere with every direction, without which points would be infinitely likely
 COUNT = 1e-2  # bins added to every talker in every frame: nobody is ruled out
 BLUR = 0.3  # share of sound from everywhere with which a direction begins
 APART = 0.6  # samples between the delays of two talkers
@@ -114,16 +114,16 @@ def cacgmm(
     X = check_spectra(X)
     M = X.shape[1]
     check_int("reference_mic", reference_mic, 0, M - 1)
-    found, converged = fit(
+    mixture, converged = fit(
         X, M if n_sources is None else check_int("n_sources", n_sources, 1),
         n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback,
     )  # fmt: skip
-    return separation(X, found, found.masks(), reference_mic, converged)
+    return separation(X, mixture, mixture.masks(), reference_mic, converged)
 
 
-def separation(X: np.ndarray, found: Mixture, masks: np.ndarray, reference_mic: int, converged: bool) -> Separation:
+def separation(X: np.ndarray, mixture: Mixture, masks: np.ndarray, reference_mic: int, converged: bool) -> Separation:
     """The masks on one microphone as a result."""
-    loss = np.asarray(found.losses)
+    loss = np.asarray(mixture.losses)
     message = f"converged in {len(loss)} iterations" if converged else f"stopped after {len(loss)} iterations"
     return Separation(None, X, loss, len(loss), converged, message, given=masks * X[:, None, reference_mic])
 
@@ -147,19 +147,19 @@ def fit(
     backend = dispatch.of(X)
     outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, mm.level(X))
     if start is not None:
-        found = _mixture(backend, outputs, _directions(X, _checked(start, (F, N, T))))
+        mixture = _mixture(backend, outputs, _directions(X, _checked(start, (F, N, T))))
     else:
-        found = _likelier(backend, outputs, X, N, np.random.default_rng(rng), min(TRIAL_ITERATIONS, n_iter))
-    for i, loss in enumerate(found.losses):
+        mixture = _likelier(backend, outputs, X, N, np.random.default_rng(rng), min(FIRST_ITERATIONS, n_iter))
+    for i, loss in enumerate(mixture.losses):
         if callback is not None:
             callback(i, loss)
-    for i in range(len(found.losses), n_iter):
-        loss = found.step()
+    for i in range(len(mixture.losses), n_iter):
+        loss = mixture.step()
         if callback is not None:
             callback(i, loss)
-        if tol > 0 and i > 0 and found.losses[-2] - loss < tol:
-            return found, True
-    return found, False
+        if tol > 0 and i > 0 and mixture.losses[-2] - loss < tol:
+            return mixture, True
+    return mixture, False
 
 
 def _checked(start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -173,7 +173,7 @@ def _checked(start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _mixture(backend: Backend, outputs: Outputs, B: Array) -> Mixture:
     N = B.shape[1]
-    return Mixture(backend.angular_mixture(outputs, B, FLOOR), np.full((N, outputs.n_frames), 1.0 / N))
+    return Mixture(backend.angular_mixture(outputs, B, DIFFUSE), np.full((N, outputs.n_frames), 1.0 / N))
 
 
 def _likelier(
@@ -200,7 +200,7 @@ def _directions(X: np.ndarray, masks: np.ndarray) -> np.ndarray:
         Z = X[f] / np.sqrt(np.where(power > 0, power, 1))
         count = np.maximum(masks[f].sum(1), 1e-6)[:, None, None]
         # not BLAS, whose sums depend on its number of threads
-        B[f] = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj()) * (M / count) + FLOOR * np.eye(M)
+        B[f] = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj()) * (M / count) + DIFFUSE * np.eye(M)
     return B
 
 
@@ -210,7 +210,7 @@ def _blind(backend: Backend, outputs: Outputs, X: np.ndarray, N: int, rng: np.ra
     A = rng.normal(size=(F, N, M, M)) + 1j * rng.normal(size=(F, N, M, M))
     B = A @ A.conj().swapaxes(2, 3)
     B *= M / np.trace(B, axis1=2, axis2=3).real[:, :, None, None]
-    state = backend.angular_mixture(outputs, B + BLUR * np.eye(M), FLOOR)
+    state = backend.angular_mixture(outputs, B + BLUR * np.eye(M), DIFFUSE)
     weights = np.full((N, T), 1.0 / N)
     for _ in range(BLIND_ITERATIONS):
         state.step(weights)
@@ -231,12 +231,12 @@ def standing_out(X: np.ndarray, N: int) -> np.ndarray | None:
     A frame in which one talker is loud shows that talker's delays as the peaks of its generalised cross-correlations.
     """
     lags, heights = _frame_delays(X)
-    found: list[np.ndarray] = []
+    chosen: list[np.ndarray] = []
     for t in np.argsort(-heights, kind="stable"):
-        if heights[t] > 0 and all(np.abs(lags[t] - other).max() > APART for other in found):
-            found.append(lags[t])
-        if len(found) == N:
-            return np.concatenate([np.zeros((N, 1)), np.stack(found)], axis=1)
+        if heights[t] > 0 and all(np.abs(lags[t] - other).max() > APART for other in chosen):
+            chosen.append(lags[t])
+        if len(chosen) == N:
+            return np.concatenate([np.zeros((N, 1)), np.stack(chosen)], axis=1)
     return None
 
 

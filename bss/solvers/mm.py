@@ -39,7 +39,7 @@ def majorise_minimise(
     X : np.ndarray
         (F, M, T) spectra of the microphones.
     contrast, update : Contrast, Update
-        The source model and the way the demixing moves.
+        The source model and how the demixing is updated.
     n_sources : int, optional
         N, at most M; M by default.
     n_iter, tol : int, float
@@ -112,11 +112,11 @@ def first_demixing(backend: Backend, start: Array | None, X: Array, N: int) -> A
         if start.shape != (F, N, M):
             raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
         if not backend.is_finite(start) or not start.any():
-            raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that went well")
+            raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that converged")
         unit = backend.cast(start / abs(start).max(), X)
         powers = backend.pooled_powers(X, unit / level(X), None, X.shape[2])
         if not powers.any():
-            raise UsageError("start makes silence of the recording", hint="the demixing of a solve that went well")
+            raise UsageError("start makes silence of the recording", hint="the demixing of a solve that converged")
         W[:, :N] = backend.double(unit) / math.sqrt(backend.total(powers) / (F * N))
     return W
 
@@ -134,7 +134,7 @@ def background(backend: Backend, C: Array, W: Array, N: int) -> None:
 
 
 def check_spectra(X: Any) -> Array:
-    """X as a complex, finite (F, M, T) array, or InputError saying what came and what was expected."""
+    """X as a complex, finite (F, M, T) array, or InputError saying what was given and what was expected."""
     backend = dispatch.of(X)
     if X.ndim != 3 or backend.precision(X) not in (np.complex64, np.complex128):
         raise InputError(

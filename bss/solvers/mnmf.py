@@ -43,7 +43,7 @@ def fastmnmf(
     n_components : int
         K, the components of each source's NMF.
     update : {"ip", "iss", "ip2", "iss2"} or Update
-        How the diagonaliser moves: as the demixing of `auxiva`.
+        How the diagonaliser is updated: as the demixing of `auxiva`.
     n_iter, tol, callback
         As for `auxiva`.
     rng : int or np.random.Generator

@@ -9,7 +9,7 @@ from bss.backends.protocol import Array
 from bss.errors import check_int
 from bss.solvers import mm
 
-ENOUGH = 512  # bins from which activations can be told
+ENOUGH = 512  # bins from which activations can be estimated
 SPARSEST = 8
 LAST = 5  # steps with all bins: spectra follow their activations quickly
 

@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from bss.backends import dispatch
+from bss.backends import dispatch, numeric
 from bss.backends.protocol import Array, Backend
 
-FRAMES = 600  # that orders are told by, at most: more of them are averaged
-FLOOR = 1e-3  # of a bin's mean power, under which a source is silent
+FRAMES = 600  # that bins are compared by, at most: more of them are averaged
+SILENT_SOURCE = 1e-3  # of a bin's mean power, under which a source is silent
 BINS = 4097  # of the spectra that the reaches are for; they scale with the number of bins
 LAGS = 64  # samples, the largest delay between two microphones
 SHARP = 4  # power of a lag's height that it counts by
@@ -72,9 +72,9 @@ def align(activity: Array, *, phases: Array | None = None, loudness: Array | Non
 
 
 def log_powers(powers: Array) -> Array:
-    """(F, N, T) float32: log of powers (F, N, T) relative to their mean in the bin, and no less than FLOOR of it."""
+    """(F, N, T) float32: log of powers (F, N, T) relative to their mean in the bin, and no less than SILENT_SOURCE of it."""
     backend, mean = dispatch.of(powers), powers.mean((1, 2), keepdims=True)
-    return backend.log(backend.single(powers / backend.where(mean > 0, mean, 1) + FLOOR))
+    return backend.log(backend.single(powers / backend.where(mean > 0, mean, 1) + SILENT_SOURCE))
 
 
 def shares(images: Array) -> Array:
@@ -89,7 +89,7 @@ def unit(activity: Array) -> Array:
     backend = dispatch.of(activity)
     v = backend.single(activity) - backend.single(activity.mean(2, keepdims=True))
     length = (backend.inner(v, v) ** 0.5)[:, :, None]
-    unit: Array = v / backend.where(length > 1e-6, length, 1)
+    unit: Array = v / backend.where(length > numeric.CONSTANT, length, 1)
     return unit
 
 
@@ -100,7 +100,7 @@ def scaled_reach(reach: int, F: int) -> int:
 
 @dataclass(frozen=True)
 class Search:
-    """What orders are told by: features (F, N, T) and their products, and phases (N, M - 1, F) where they are known."""
+    """What bins are compared by: features (F, N, T) and their products, and phases (N, M - 1, F) where they are known."""
 
     backend: Backend
     features: Array

@@ -24,7 +24,7 @@ Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Point:
-    """An objective at W: its loss and relative gradient, as those of one pass over the data; W <- move(E, W) changes the
+    """An objective at W: its loss and relative gradient, as those of one pass over the data; W <- retract(E, W) changes the
     loss by <gradient, E> to first order."""
 
     W: np.ndarray
@@ -36,7 +36,7 @@ class Point:
 
 
 class Objective(Protocol):
-    """What is descended: how the sums of a pass become a loss with its derivatives, and how W moves."""
+    """What is descended: how the sums of a pass become a loss with its derivatives, and how W is changed."""
 
     @property
     def contrast(self) -> str:
@@ -48,7 +48,7 @@ class Objective(Protocol):
     def precondition(self, point: Point, G: np.ndarray) -> np.ndarray:
         """H^-1 G, H being the Hessian where the sources are independent, kept positive."""
 
-    def move(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def retract(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
         """W after a relative step E."""
 
 
@@ -63,15 +63,15 @@ class Rotations:
         if signs is None:
             signs, _ = rotation_gradient(cross, slope, W)
         odd = signs[:, None] * (cross @ W.T)
-        bend = signs * slope - np.diag(odd)
+        curvature = signs * slope - np.diag(odd)
         # W is orthogonal but for the rounding of W K: what that does to the loss, to first order, is taken out
         loss = float(signs @ value - np.sum(odd * (W @ W.T - np.eye(len(W)))) / 2)
-        return Point(W, sums, signs, loss, (odd - odd.T) / 2, (bend[:, None] + bend) / 2)
+        return Point(W, sums, signs, loss, (odd - odd.T) / 2, (curvature[:, None] + curvature) / 2)
 
     def precondition(self, point: Point, G: np.ndarray) -> np.ndarray:
         return np.asarray(G / np.maximum(point.curvature, LOWEST_CURVATURE))
 
-    def move(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
+    def retract(self, E: np.ndarray, W: np.ndarray) -> np.ndarray:
         """exp(E) W, made orthogonal once more: roundings would add up. E is skew, so that iE is Hermitian."""
         angles, U = np.linalg.eigh(1j * E)
         turn = ((U * np.exp(-1j * angles)) @ U.conj().T).real
@@ -106,7 +106,7 @@ def descend(
 ) -> tuple[np.ndarray, bool]:
     """Quasi-Newton descent on growing parts of the data, at last on all of it; whether its gradient there is small.
 
-    What a part taught of the curvature is kept: on the whole, two or three passes are enough.
+    The curvature learned on a part is kept: on the whole, two or three passes are enough.
     """
     known = Memory(deque(maxlen=memory))
     converged = False
@@ -130,7 +130,7 @@ def rough_start(problem: Problem, W: np.ndarray, contrast: str) -> tuple[np.ndar
     return W, signs
 
 
-def look(
+def evaluate(
     problem: Problem, objective: Objective, W: np.ndarray, signs: np.ndarray | None, stride: int = 1, *, value: bool = True
 ) -> Point:
     """One pass over the data, at W as the precision of the samples holds it; without `value` the loss means nothing."""
@@ -141,15 +141,15 @@ def look(
 def _descend(
     problem: Problem, objective: Objective, W: np.ndarray, known: Memory, n_iter: int, tol: float, stride: int
 ) -> tuple[np.ndarray, bool]:
-    point = look(problem, objective, W, None, stride)
+    point = evaluate(problem, objective, W, None, stride)
     for i in range(n_iter):
         problem.note(point.loss)
         if np.max(np.abs(point.gradient)) <= problem.enough(point.W, tol, stride):
             return point.W, True
-        moved = step_down(problem, objective, point, known, stride)
-        if moved is None:  # no descent left at this precision
+        following = step_down(problem, objective, point, known, stride)
+        if following is None:  # no descent left at this precision
             break
-        point = moved
+        point = following
         if i < SIGN_CHANGES:
             asked = objective.point(point.W, point.sums, None)
             if np.any(asked.signs != point.signs):
@@ -162,13 +162,13 @@ def step_down(problem: Problem, objective: Objective, point: Point, known: Memor
     """The next point; without what is remembered where that leads nowhere, None where nothing leads down."""
     while True:
         direction = known.direction(objective, point)
-        found = line_search(problem, objective, point, direction, stride)
-        if found is not None:
-            moved, step = found
+        result = line_search(problem, objective, point, direction, stride)
+        if result is not None:
+            following, step = result
             if np.linalg.norm(step) < 0.7 * np.linalg.norm(direction):
                 known.pairs.clear()  # too far: what is remembered is of elsewhere
-            known.add(step, moved.gradient - point.gradient)
-            return moved
+            known.add(step, following.gradient - point.gradient)
+            return following
         if not known.pairs:
             return None
         known.pairs.clear()
@@ -187,12 +187,12 @@ def line_search(
         return None
     size = 1.0
     for _ in range(HALVINGS):
-        trial = look(problem, objective, objective.move(size * direction, point.W), point.signs, stride)
-        level = abs(trial.loss - point.loss) <= roundings
-        if trial.loss < point.loss and not level:
-            return trial, size * direction
-        if level and np.linalg.norm(trial.gradient) < np.linalg.norm(point.gradient):
-            return trial, size * direction
+        candidate = evaluate(problem, objective, objective.retract(size * direction, point.W), point.signs, stride)
+        level = abs(candidate.loss - point.loss) <= roundings
+        if candidate.loss < point.loss and not level:
+            return candidate, size * direction
+        if level and np.linalg.norm(candidate.gradient) < np.linalg.norm(point.gradient):
+            return candidate, size * direction
         size /= 2
         if level and size < 0.1:  # nothing to see at this precision
             break

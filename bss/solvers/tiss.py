@@ -40,8 +40,8 @@ class JointSeparation(Separation):
     @property
     def stacked_demixing(self) -> np.ndarray:
         """(F, N, M (taps + 1)): W [I, -G^H], of the present frame and the past ones in the order of `stack`."""
-        past = self.demixing @ self.dereverberation.filters.conj().swapaxes(1, 2)
-        return np.concatenate([self.demixing, -past], axis=2)
+        delayed = self.demixing @ self.dereverberation.filters.conj().swapaxes(1, 2)
+        return np.concatenate([self.demixing, -delayed], axis=2)
 
 
 @dataclass
@@ -105,7 +105,7 @@ def tiss(
     contrast : str or Contrast
         The model of a source: a name that `auxiva` knows, or "nmf", ILRMA's with two components; or a value.
     update : str or Update
-        How the demixing of the present frame moves: as for `auxiva`.
+        How the demixing of the present frame is updated: as for `auxiva`.
     n_iter, tol : int, float
         Iterations at most, and the fall of the loss per bin under which it stops (0: never).
     rng : int or np.random.Generator
@@ -148,14 +148,16 @@ def tiss(
     if not isinstance(model, (Nmf, Spherical)):
         raise UsageError(f"contrast={contrast!r} has no weights that T-ISS knows", hint="a Spherical contrast, or Nmf")
     joint = _Joint(model, X, taps, delay)
-    found = majorise_minimise(
+    separation = majorise_minimise(
         X, joint, updates.by_name(update), n_sources=n_sources, n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback
     )
     backend = dispatch.of(X)
     filters = backend.cast(joint.started.filters, X)
-    dry = Dereverberated(backend.without_prediction(X, filters, delay), filters, delay, found.n_iter, found.message + note)
-    how = (found.loss, found.n_iter, found.converged, found.message + note)
-    return JointSeparation(found.demixing, dry.spectra, *how, dry)
+    dry = Dereverberated(
+        backend.without_prediction(X, filters, delay), filters, delay, separation.n_iter, separation.message + note
+    )
+    outcome = (separation.loss, separation.n_iter, separation.converged, separation.message + note)
+    return JointSeparation(separation.demixing, dry.spectra, *outcome, dry)
 
 
 def stack(X: np.ndarray, taps: int, delay: int) -> np.ndarray:

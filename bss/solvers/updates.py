@@ -1,4 +1,4 @@
-"""Updates: how the demixing moves, given the weights of the contrast. Each lowers the majorised objective.
+"""Updates: how the demixing follows from the weights of the contrast. Each lowers the majorised objective.
 
 With more microphones than sources the demixing holds, below the N sources' rows, M - N rows of background that are kept
 uncorrelated with the sources: what Scheibler and Ono (2019) call OverIVA. The arithmetic is a kernel's; an update is the value

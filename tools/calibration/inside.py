@@ -9,13 +9,13 @@ import numpy as np
 import bss
 from bss.backends.cpu.threads import limited
 from bss.networks.source_model import apply
-from bss.pipeline import counting, enhancement, own_mics, success
-from bss.pipeline.calibration import Fitted, fitted
-from bss.pipeline.choose import choose
-from bss.pipeline.trial import trial
+from bss.pipeline.analysis import counting, speech, success
+from bss.pipeline.analysis.recording import Analysis
+from bss.pipeline.calibration import fitted
+from bss.pipeline.methods import close_mics
 from bss.signals.stft import Stft
 
-__all__ = ["Fitted", "fitted", "limited"]
+__all__ = ["fitted", "limited"]
 
 
 def unmixed(x: np.ndarray, rate: int, n_sources: int, method: str) -> np.ndarray:
@@ -26,7 +26,7 @@ def unmixed(x: np.ndarray, rate: int, n_sources: int, method: str) -> np.ndarray
 def success_features(tracks: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray] | None:
     """What `success` reads of tracks (N, n): (4,) of all, and (4, B, P) of bands and pairs; None where it reads nothing."""
     evidence = success.gather(tracks, rate)
-    if evidence is None or not evidence.heard.all():
+    if evidence is None or not evidence.audible.all():
         return None
     read = success.features(evidence)
     return np.array(success.pooled(evidence, read)), read
@@ -46,44 +46,44 @@ def success_log_powers(x: np.ndarray, rate: int) -> list[np.ndarray]:
 def desk_coherence(tracks: np.ndarray, rate: int) -> float:
     """The most that two of the tracks (N, n) of plain ICA share; NaN where nothing can be said."""
     evidence = success.gather(tracks, rate)
-    if evidence is None or evidence.heard.sum() < 2:
+    if evidence is None or evidence.audible.sum() < 2:
         return float("nan")
-    shared = success.shared(evidence)
+    shared = success.mean_coherence(evidence)
     return float(shared[np.triu_indices(len(shared), 1)].max())
 
 
 def counting_powers(x: np.ndarray, rate: int) -> tuple[np.ndarray, int] | None:
     """Powers (F, M, T) of as many outputs as microphones, and how often the window was halved; None if it is too short."""
-    separated = trial(x, rate)
-    return None if separated is None else (separated.powers, separated.halved)
+    separated = Analysis(np.ascontiguousarray(x, np.float32), rate).subset
+    return None if separated is None else (separated.powers, separated.halvings)
 
 
 def begun(powers: np.ndarray, rise: float, above_floor: float, owned: float) -> np.ndarray:
-    """(F, M) beginnings that each output owns, by that rule."""
-    return counting.beginnings(powers, rise=rise, above_floor=above_floor, owned=owned)
+    """(F, M) number of onsets that each output has to itself, by that rule."""
+    return counting.onsets(powers, rise=rise, above_floor=above_floor, owned=owned)
 
 
 def onset_shares(held: np.ndarray) -> np.ndarray:
-    """(M,) shares of the beginnings held (F, M), in falling order; however few there are."""
-    return np.sort(counting.over_bands(held, fewest=1))[::-1]
+    """(M,) shares of the onsets, from their numbers (F, M), in descending order."""
+    return np.sort(counting.band_averaged_shares(held, fewest=1))[::-1]
 
 
 def delayed_coherence(x: np.ndarray, rate: int, n_sources: int) -> float:
     """What the outputs of plain ICA share with a delay, relative to chance; NaN where nothing can be said."""
-    value = choose(x, rate, n_sources=n_sources).evidence["delayed_coherence_over_chance"]
+    value = Analysis(np.ascontiguousarray(x, np.float32), rate).delays(n_sources).delayed_coherence
     return float("nan") if value is None else float(value)
 
 
 def mic_agreement(x: np.ndarray, rate: int) -> float:
-    """Share of sources and bins in which loudness and rhythm tell the same talker; NaN where nothing can be said."""
-    value = own_mics.agreement(x, rate)
+    """Share of sources and bins in which loudness and rhythm point to the same talker; NaN where nothing can be said."""
+    value = close_mics.agreement(Analysis(np.ascontiguousarray(x, np.float32), rate).subset)
     return float("nan") if value is None else float(value)
 
 
 def speech_evidence(tracks: np.ndarray, rate: int) -> np.ndarray:
     """(3, N) of tracks (N, n): distance from speech, share voiced, share of syllables."""
     model = apply.load(None)
-    evidence = enhancement.speech_evidence(model, apply.prepare(model, tracks, rate))
+    evidence = speech.speech_evidence(model, apply.prepare(model, tracks, rate))
     return np.array([evidence["speech_distance"], evidence["voiced"], evidence["syllables"]])
 
 

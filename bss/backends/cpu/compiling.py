@@ -25,7 +25,7 @@ class _First(event.Listener):
 
 
 @contextmanager
-def told(say: Callable[[], Any]) -> Iterator[None]:
+def announced(say: Callable[[], Any]) -> Iterator[None]:
     """Within it, `say` is called once, before the first kernel compiles that is not on disk."""
     with event.install_listener("numba:compile", _First(say)):
         yield

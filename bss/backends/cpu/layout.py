@@ -1,4 +1,4 @@
-"""Compiled way in: complex spectra to the planes that `sweep` works on."""
+"""Compiled way in: complex spectra to outputs with real and imaginary part apart, in blocks of frames."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compiled algebra of one frequency bin: small complex matrices, in double precision whatever the data are kept in.
 
-A (M, M) is what one iteration multiplies the outputs with: rows 0..N-1 the sources, the rest background. V (N, M, M) are the
-weighted covariances of the outputs as they came in, C (M, M) their plain covariance. Every function here works in place.
+A (M, M) is what one iteration multiplies the outputs with: outputs 0..N-1 are the sources, the rest background. V (N, M, M) are
+the weighted covariances of the outputs as they came in, C (M, M) their plain covariance. Every function here works in place.
 """
 
 from __future__ import annotations

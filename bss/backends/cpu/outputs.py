@@ -1,4 +1,4 @@
-"""The outputs of a solve in the convolutive family: in real planes and blocks of frames, with the demixing that makes them."""
+"""The outputs of a solve in the convolutive family: in blocks of frames, with the demixing that makes them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Any
 import numpy as np
 
 from bss.backends.cpu import layout, threads
-from bss.backends.cpu.demixing import iss_batched, iva
-from bss.backends.cpu.demixing.updates import IP, IP2, ISS, ISS2, TWO
-from bss.backends.numeric import floor
+from bss.backends.cpu.demixing import iva
+from bss.backends.cpu.demixing.updates import IP, IP2, ISS, ISS2, TWO, Solve
+from bss.backends.numeric import LOADING, floor
 
 BLOCK_FRAMES = 512
 ROUND_FRAMES = 16  # floats of the widest vector
-# Share of the outputs' power by which covariances are loaded, by bytes of a sample. They are summed in double precision from
-# outputs, which need no cancellation to be small: so little will do, and an output that is not above it holds nothing but
-# roundings and keeps its row.
-LOAD = {4: 1e-12, 8: 1e-15}
 UPDATES = {"iss": ISS, "ip": IP, "iss2": ISS2, "ip2": IP2}
 
 
@@ -50,7 +46,9 @@ class Outputs:
         self.C = np.empty((bins, m, m), np.complex128)
         self._fill(X)
         self.floor = float(floor(self.dtype))
-        self.load = LOAD[self.dtype.itemsize]
+        # Covariances are summed in double precision from outputs, which need no cancellation to be small: little loading will
+        # do, and an output that is not above it holds nothing but roundings and keeps its row.
+        self.load = LOADING[self.dtype.itemsize]
         self.change = np.zeros(threads.CHUNKS)  # of log_det, where kernels leave it
         self._log_det = 2.0 * float(np.linalg.slogdet(self.W)[1].sum())
         if n_sources < m:
@@ -92,10 +90,9 @@ class Outputs:
         return self._power_sums
 
     @property
-    def size_type(self) -> tuple[int, ...]:
-        """M as a type: a tuple of so many zeros, for which a kernel compiles code of its own."""
-        m: int = self.Y.shape[2]
-        return (0,) * m
+    def solve(self) -> Solve:
+        """For kernels."""
+        return Solve(self.Y, self.W, self.C, self.n_frames, self.load)
 
     @property
     def n_bins(self) -> int:
@@ -119,22 +116,11 @@ class Outputs:
 
     def update(self, phi: np.ndarray, method: str) -> None:
         """One iteration with weights phi (N, T) that all bins share."""
-        blocked, group = self.to_blocks(phi), self.together(method)
-        sums = (self.power_sums, self.change)
-        if group > 1:
-            options = (blocked, self.n_frames, self.load)
-            self.run(iva.frame_sweep_together, self.size_type, group, self.Y, self.W, *options, *sums, powers=True)
-        else:
-            weighted = (blocked, self.n_frames, self.load, self.kind(method))
-            self.run(iva.frame_sweep, self.Y, self.W, self.C, *weighted, *sums, powers=True)
+        self.run(iva.frame_update, self.solve, self.to_blocks(phi), self.kind(method), self.power_sums, self.change, powers=True)
 
     def kind(self, method: str) -> tuple[int, ...]:
         """What kernels take for an update: two sources of two microphones have an ISS of their own."""
         return TWO if method == "iss" and self.Y.shape[2] == self.n_sources == 2 else UPDATES[method]
-
-    def together(self, method: str) -> int:
-        """How many bins to steer at once; 1 where it is not ISS, of more than two sources, as many as microphones."""
-        return iss_batched.together(self.Y) if method == "iss" and self.Y.shape[2] == self.n_sources > 2 else 1
 
     def to_blocks(self, a: np.ndarray) -> np.ndarray:
         """(..., T) to (blocks, ..., size), zeros behind the last frame."""

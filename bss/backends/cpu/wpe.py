@@ -11,18 +11,18 @@ import numpy as np
 
 from bss.backends.cpu import threads
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
+from bss.backends.numeric import LOADING, SILENT_FRAME
 
 BLOCK = 512  # frames whose products are summed before the next rows
 ROUND = 16  # frames; no inner loop has a remainder
 # Share of itself by which every diagonal element of the normal equations is raised: so little that only what no precision can
 # tell apart is touched (a microphone twice over), and the same for a loud and a quiet microphone.
-LOAD = 1e-12
-SILENCE = 1e-10  # of a bin's mean power: frames below are digital silence, from which there is nothing to learn
+LOAD = LOADING[4]
 CONTRACT = {**INNER, "fastmath": {"contract"}}  # multiply-adds, but infinities keep their meaning
 
 
 @numba.njit(**INNER_FAST)
-def to_planes(X, f, lead, scale, Z):  # type: ignore[no-untyped-def]
+def real_parts(X, f, lead, scale, Z):  # type: ignore[no-untyped-def]
     """Z[m, 0 or 1, lead + t] = scale X[f, m, t], zeros around it."""
     frames = X.shape[2]
     Z[:] = 0
@@ -90,7 +90,7 @@ def weigh_row(Z, row, taps, lead, delay, begin, phi, U, i):  # type: ignore[no-u
 
 @numba.njit(**INNER)
 def shifted(row, m, taps, lead, delay):  # type: ignore[no-untyped-def]
-    """Where in a plane frame 0 of a row lies: `taps` m rows of delayed frames, then the present ones."""
+    """Where frame 0 of a row lies: `taps` m rows of delayed frames, then the present ones."""
     return lead if row >= taps * m else lead - delay - row // m
 
 
@@ -159,7 +159,7 @@ def solve_normal(Rr, Ri, before, G):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def take_row(Z, m, begin, gr, gi, D, n):  # type: ignore[no-untyped-def]
+def subtract_row(Z, m, begin, gr, gi, D, n):  # type: ignore[no-untyped-def]
     """D[n] -= conj(g) z of one row; counters that cannot be negative, or it is not vectorised."""
     for t in range(np.uint64(D.shape[2])):
         s = begin + t
@@ -178,7 +178,7 @@ def remainder(Z, G, taps, lead, delay, D):  # type: ignore[no-untyped-def]
             D[n, 0, t] = Z[n, 0, lead + t]
             D[n, 1, t] = Z[n, 1, lead + t]
         for k in range(taps * m):
-            take_row(Z, k % m, np.uint64(shifted(k, m, taps, lead, delay)), G[k, n].real, G[k, n].imag, D, n)
+            subtract_row(Z, k % m, np.uint64(shifted(k, m, taps, lead, delay)), G[k, n].real, G[k, n].imag, D, n)
 
 
 @numba.njit(**INNER_FAST)
@@ -191,11 +191,12 @@ def weights(power, heard, frames, floor, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def wpe_bins(first, step, X, given, chunks, scale, taps, delay, n_iter, context, filters):  # type: ignore[no-untyped-def]
+def wpe_bins(first, step, X, known, scale, options, chunks, filters):  # type: ignore[no-untyped-def]
     """filters[f] (M taps, M) of every bin after n_iter rounds of weights and normal equations.
 
-    given (F, T) is the power that the first round weighs with, of X scaled by `scale`; of no bins, the power of X itself.
+    known (F, T) is the power that the first round weighs with, of X scaled by `scale`; of no bins, the power of X itself.
     """
+    taps, delay, n_iter, context = options
     bins, m, frames = X.shape
     rows, lead = taps * m, delay + taps - 1
     size = min(BLOCK, (frames + ROUND - 1) // ROUND * ROUND)
@@ -205,11 +206,11 @@ def wpe_bins(first, step, X, given, chunks, scale, taps, delay, n_iter, context,
     U, Rr, Ri, before = np.empty((2, 2, size)), np.empty((rows, rows + m)), np.empty((rows, rows + m)), np.empty(rows)
     for c in range(first, chunks, step):
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            to_planes(X, f, lead, scale, Z)
+            real_parts(X, f, lead, scale, Z)
             mean_power(Z, lead, heard)
             floor = 0.0
             for t in range(frames):
-                floor += SILENCE / frames * heard[t]
+                floor += SILENT_FRAME / frames * heard[t]
             filters[f] = 0
             if not floor > 0.0:
                 continue
@@ -217,13 +218,13 @@ def wpe_bins(first, step, X, given, chunks, scale, taps, delay, n_iter, context,
                 if i > 0:
                     remainder(Z, filters[f], taps, lead, delay, D)
                     mean_power(D, 0, power)
-                elif len(given) > 0:
+                elif len(known) > 0:
                     for t in range(frames):
-                        power[t] = given[f, t]
+                        power[t] = known[f, t]
                 else:
                     for t in range(frames):
                         power[t] = heard[t]
-                if context > 0 and (i > 0 or len(given) == 0):
+                if context > 0 and (i > 0 or len(known) == 0):
                     smoothed(power, frames, context, work)
                 weights(power, heard, frames, floor, phi)
                 normal_equations(Z, phi, taps, lead, delay, U, Rr, Ri)
@@ -239,7 +240,7 @@ def filter_bins(first, step, X, filters, chunks, delay, out):  # type: ignore[no
     Z, D = np.empty((m, 2, lead + frames)), np.empty((m, 2, frames))
     for c in range(first, chunks, step):
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            to_planes(X, f, lead, 1.0, Z)
+            real_parts(X, f, lead, 1.0, Z)
             remainder(Z, filters[f], taps, lead, delay, D)
             for n in range(m):
                 for t in range(frames):
@@ -250,10 +251,10 @@ def prediction_filters(
     X: np.ndarray, *, taps: int, delay: int, n_iter: int, context: int, power: np.ndarray | None, level: float
 ) -> np.ndarray:
     """G (F, M taps, M) complex128 of WPE, of X (F, M, T) at that level; `power` (F, T) is what its first round weighs with."""
-    given = np.zeros((0, 0)) if power is None else np.ascontiguousarray(power, np.float64) / level**2
+    known = np.zeros((0, 0)) if power is None else np.ascontiguousarray(power, np.float64) / level**2
     filters = np.zeros((X.shape[0], X.shape[1] * taps, X.shape[1]), np.complex128)
-    how = (threads.CHUNKS, 1.0 / level, taps, delay, n_iter, context)
-    threads.run(wpe_bins, np.ascontiguousarray(X), given, *how, filters)
+    options = (taps, delay, n_iter, context)
+    threads.run(wpe_bins, np.ascontiguousarray(X), known, 1.0 / level, options, threads.CHUNKS, filters)
     return filters
 
 

@@ -1,9 +1,9 @@
-"""What autoencoders of sound look at: levels of a spectrogram in dB, frame by frame or in patches of several frames.
+"""The input of autoencoders of sound: levels of a spectrogram in dB, frame by frame or in patches of several frames.
 
-The unit is dB of full scale: a sine of amplitude one has 0 dB in the bin that it is in, and nothing is below `floor_db`. Rows are
-these levels less their mean over the data, over one number for all bins: distances between rows stay distances in dB, and the
-principal components are those of the levels. Mean and scale travel with the weights of a model, so that what it makes can be
-turned back into levels, and levels into sound with phases made up to fit them.
+The unit is dBFS: a sine of amplitude one has 0 dB in its bin, and nothing is below `floor_db`. Rows are these levels minus their
+mean over the data, divided by one number for all bins: distances between rows remain distances in dB, and the principal
+components are those of the levels. Mean and scale are stored with the weights of a model, so that its output can be turned back
+into levels, and levels into sound with phases estimated from them.
 
 Reference: D. W. Griffin and J. S. Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP 32(2), 1984.
 """
@@ -18,13 +18,13 @@ from bss.errors import InputError, check_int
 from bss.networks.corpus import Corpus
 from bss.signals.stft import Stft
 
-TABLE_BYTES = 1 << 28  # of a table of rows: what is more is thinned out evenly
+TABLE_BYTES = 1 << 28  # of a table of rows; of more data it holds patches further apart
 GRIFFIN_LIM = 60  # iterations
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """A row is `frames` frames of n_fft samples, hop apart (a quarter of n_fft, or phases cannot be made up well)."""
+    """A row is `frames` frames of n_fft samples, hop apart (a quarter of n_fft: with fewer frames phases are estimated badly)."""
 
     rate: int = 16_000
     n_fft: int = 512
@@ -35,11 +35,11 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         check_int("rate", self.rate, 1000)
         check_int("frames", self.frames, 1)
-        Stft(self.n_fft, self.hop)  # says what is wrong with them
+        Stft(self.n_fft, self.hop)  # which checks them
 
     @property
     def inputs(self) -> int:
-        """D, numbers in a row."""
+        """D, the length of a row."""
         return self.frames * (self.n_fft // 2 + 1)
 
 
@@ -52,7 +52,7 @@ class Features:
     scale: float
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """(R, D) float32 of a sound x (n,): all of it, patches one after another, the last one filled up with the floor."""
+        """(R, D) float32 of a sound x (n,): consecutive patches, the last one padded with the floor."""
         return self.normalised(patches(levels(x, self.config), self.config))
 
     def normalised(self, table: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ class Features:
         return np.asarray(np.maximum(table.reshape(len(rows) * c.frames, -1).T, np.float32(c.floor_db)))
 
     def sound(self, rows: np.ndarray, n: int | None = None, *, seed: int = 0) -> np.ndarray:
-        """(n,) float32 with the levels of rows (R, D), and phases that fit them (Griffin and Lim)."""
+        """(n,) float32 with the levels of rows (R, D), and phases estimated from them (Griffin and Lim)."""
         import librosa
 
         c, stft = self.config, Stft(self.config.n_fft, self.config.hop)
@@ -83,7 +83,7 @@ class Features:
 def levels(x: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """(F, T) float32 in dB of full scale of a sound x (n,)."""
     if not isinstance(x, np.ndarray) or x.ndim != 1 or not len(x):
-        raise InputError("x is no sound", "expected (n,) samples")
+        raise InputError("x is not a signal", "expected (n,) samples")
     stft = Stft(config.n_fft, config.hop)
     X = stft.forward(np.asarray(x, np.float32)[None])[:, 0]
     power = (X.real**2 + X.imag**2) * np.float32(4 / stft.window.sum() ** 2)
@@ -91,7 +91,7 @@ def levels(x: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
 
 def patches(spectrogram: np.ndarray, config: FeatureConfig, step: int = 0) -> np.ndarray:
-    """(R, D) of levels (F, T): patches that begin `step` frames apart, each after the one before by default."""
+    """(R, D) of levels (F, T): patches that begin `step` frames apart, by default one behind the other."""
     step = step or config.frames
     count = -(-spectrogram.shape[1] // step)
     missing = (count - 1) * step + config.frames - spectrogram.shape[1]
@@ -103,7 +103,7 @@ def patches(spectrogram: np.ndarray, config: FeatureConfig, step: int = 0) -> np
 
 
 def table(sounds: Corpus, config: FeatureConfig, *, limit: int = TABLE_BYTES) -> np.ndarray:
-    """(R, D) float32 of patches in dB, from all clips, as many as fit into `limit` bytes, equally far apart."""
+    """(R, D) float32 of patches in dB, from all clips, equally far apart, as many as fit into `limit` bytes."""
     frames = len(sounds.samples) / config.hop
     step = max(config.frames, int(np.ceil(frames * config.inputs * 4 / limit)))
     clips = zip(sounds.starts, sounds.ends, strict=True)

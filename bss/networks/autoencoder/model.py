@@ -1,11 +1,11 @@
-"""Autoencoders: a few numbers for each frame of sound, and the frame again from these numbers.
+"""Autoencoders: a frame of sound as a few numbers, the code, and the frame reconstructed from it.
 
-- `LinearAutoencoder`: two matrices. What it learns spans the first principal components, and it is the yardstick of the others.
-- `DeepAutoencoder`: layers with bends between them on both sides of the code, so that what it spans may be curved.
-- `VAE`: the code is a distribution, a mean and a variance for each number, kept close to a standard normal one. Codes drawn from
-  that one give new sounds, and `elbo` is a bound on the log-likelihood of data: something to compare models by.
+- `LinearAutoencoder`: two matrices. It learns the subspace of the first principal components, and is the baseline of the others.
+- `DeepAutoencoder`: nonlinear layers on both sides of the code, which span a curved surface.
+- `VAE`: the code is a distribution, a mean and a variance for each dimension, kept close to a standard normal one. Codes drawn
+  from that one decode to new sounds, and `elbo` is a lower bound on the log-likelihood of data, by which models can be compared.
 
-Everything works on rows: x (B, D), codes z (B, K). What a row means (a frame, a patch of frames) is the business of `features`.
+All work on rows x (B, D) and codes z (B, K). `features` defines what a row is (a frame, or a patch of frames).
 
 References: P. Baldi and K. Hornik, "Neural networks and principal component analysis: learning from examples without local
 minima", Neural Networks 2(1), 1989. G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data with neural
@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from bss.errors import InputError, UsageError, check_choice, check_int
 
-ACTIVE = 0.01  # variance of a code's mean over data from which on it says something (Burda et al.)
+ACTIVE = 0.01  # variance over data of the mean of a dimension of the code, above which it is in use (Burda et al.)
 NOISES = ("shared", "each", "fixed")
-LOG_VARIANCE = (-14.0, 8.0)  # of codes: no variance of a posterior is outside, so that no exponential overflows
+LOG_VARIANCE = (-14.0, 8.0)  # of a posterior, clamped so that no exponential overflows
 
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """D inputs, K codes."""
+    """D inputs, a code of size K."""
 
     inputs: int
     codes: int
@@ -44,7 +44,7 @@ class LinearConfig:
 
 @dataclass(frozen=True)
 class DeepConfig:
-    """D inputs, K codes; `sizes` are those of the encoder's layers, which the decoder has in the opposite order."""
+    """D inputs, a code of size K; `sizes` are those of the encoder's layers, which the decoder has in the opposite order."""
 
     inputs: int
     codes: int
@@ -63,11 +63,11 @@ class VAEConfig:
     Parameters
     ----------
     beta : float
-        Weight of the KL divergence in training; one is the evidence lower bound, more presses codes out of use.
+        Weight of the KL divergence in training: 1 is the evidence lower bound, larger ones leave dimensions of the code unused.
     anneal : int
-        Steps in which that weight rises from zero, so that codes are of use before they cost anything.
+        Steps over which that weight rises from zero, so that the code is useful before it costs anything.
     noise : {"shared", "each", "fixed"}
-        Variance of the data around what is decoded: one learned number, one for each input, or `variance` for good.
+        Variance of the data around the decoder's output: one learned for all inputs, one for each, or always `variance`.
     """
 
     inputs: int
@@ -90,7 +90,7 @@ class VAEConfig:
 
 
 class Autoencoder(nn.Module):
-    """What all three share."""
+    """The interface of all three."""
 
     config: LinearConfig | DeepConfig | VAEConfig
 
@@ -103,11 +103,11 @@ class Autoencoder(nn.Module):
         raise NotImplementedError
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Rows x (B, D) through the code and back."""
+        """Rows x (B, D), encoded and decoded."""
         return self.decode(self.encode(x))
 
     def loss(self, x: Tensor, step: int) -> Tensor:
-        """What training makes small, of a batch x (B, D): the mean squared error."""
+        """The loss of a batch x (B, D) in training: the mean squared error."""
         return (self.reconstruct(x) - x).square().mean()
 
 
@@ -121,7 +121,7 @@ class LinearAutoencoder(Autoencoder):
         self.config = config
         self.encoder = nn.Linear(config.inputs, config.codes, bias=False)
         self.decoder = nn.Linear(config.codes, config.inputs, bias=False)
-        nn.init.orthogonal_(self.decoder.weight)  # a projection onto a random plane, to be turned
+        nn.init.orthogonal_(self.decoder.weight)  # a projection onto a random subspace, to be rotated
         with torch.no_grad():
             self.encoder.weight.copy_(self.decoder.weight.T)
 
@@ -130,16 +130,16 @@ class LinearAutoencoder(Autoencoder):
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
-        rows: Tensor = self.decoder(z)
-        return rows
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
     def loss(self, x: Tensor, step: int) -> Tensor:
-        """The squared error of a row, its sum over inputs: with it the learning rate is in units of the data's variance."""
+        """Half the squared error, summed over inputs: the learning rate is then in units of the inverse variance of the data."""
         return 0.5 * (self.reconstruct(x) - x).square().sum(1).mean()
 
 
 class Layers(nn.Module):
-    """Rows through layers with bends, beside a straight way past them: what is linear need not be learned by layers."""
+    """Nonlinear layers with a linear bypass, so that they need not learn what is linear."""
 
     def __init__(self, inputs: int, sizes: Sequence[int], outputs: int) -> None:
         super().__init__()
@@ -152,16 +152,16 @@ class Layers(nn.Module):
         if sizes:
             nn.init.zeros_(last.weight)  # a new network is linear
             nn.init.zeros_(last.bias)
-        self.bent = nn.Sequential(*parts, last)
+        self.bent = nn.Sequential(*parts, last)  # `bent` and `straight` are names in the files of models
         self.straight = nn.Linear(inputs, outputs, bias=False) if sizes else None
 
     def forward(self, x: Tensor) -> Tensor:
-        bent: Tensor = self.bent(x)
-        return bent if self.straight is None else bent + self.straight(x)
+        y: Tensor = self.bent(x)
+        return y if self.straight is None else y + self.straight(x)
 
 
 class DeepAutoencoder(Autoencoder):
-    """Layers down to the code and up again."""
+    """Nonlinear encoder and decoder."""
 
     config: DeepConfig
 
@@ -176,12 +176,12 @@ class DeepAutoencoder(Autoencoder):
         return codes
 
     def decode(self, z: Tensor) -> Tensor:
-        rows: Tensor = self.decoder(z)
-        return rows
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
 
 class VAE(Autoencoder):
-    """p(z) = N(0, I), p(x | z) = N(decode(z), variance), and q(z | x) = N(mean, diagonal) to invert it."""
+    """p(z) = N(0, I), p(x | z) = N(decode(z), variance), and the approximate posterior q(z | x) = N(mean, diagonal)."""
 
     config: VAEConfig
     log_noise: Tensor
@@ -206,11 +206,11 @@ class VAE(Autoencoder):
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        rows: Tensor = self.decoder(z)
-        return rows
+        decoded: Tensor = self.decoder(z)
+        return decoded
 
     def draw(self, mean: Tensor, log_variance: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """z = mu + sigma * eps: what is random does not depend on the network, so gradients pass (reparametrisation)."""
+        """z = mean + deviation * eps (reparametrisation): eps does not depend on the network, so gradients pass."""
         eps = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
         return mean + (0.5 * log_variance).exp() * eps
 
@@ -220,47 +220,47 @@ class VAE(Autoencoder):
         z = self.draw(mean, log_variance, rng)
         log_noise = self.log_noise.expand(x.shape[1])
         error = (x - self.decode(z)).square() * (-log_noise).exp()
-        likelihood = -0.5 * (error + log_noise + math.log(2 * math.pi)).sum(1)
-        return likelihood, kl(mean, log_variance)
+        log_likelihood = -0.5 * (error + log_noise + math.log(2 * math.pi)).sum(1)
+        return log_likelihood, kl(mean, log_variance)
 
     def elbo(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """The evidence lower bound of each row (B,), in nats; its mean over one draw of z."""
-        likelihood, divergence = self.terms(x, rng)
-        return likelihood - divergence
+        """The evidence lower bound of each row (B,), in nats, estimated from one draw of z."""
+        log_likelihood, divergence = self.terms(x, rng)
+        return log_likelihood - divergence
 
     def weight(self, step: int) -> float:
-        """Of the KL divergence in a step of training."""
+        """Weight of the KL divergence in a step of training."""
         c = self.config
         return c.beta * min(1.0, (step + 1) / c.anneal) if c.anneal else c.beta
 
     def loss(self, x: Tensor, step: int) -> Tensor:
-        """The negative bound, with the KL divergence as `weight` has it, in nats for each input."""
-        likelihood, divergence = self.terms(x)
-        return (self.weight(step) * divergence - likelihood).mean() / self.config.inputs
+        """The negative bound, with the KL divergence weighted by `weight`, in nats per input."""
+        log_likelihood, divergence = self.terms(x)
+        return (self.weight(step) * divergence - log_likelihood).mean() / self.config.inputs
 
     def sample(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """(n, D): what codes drawn from the standard normal distribution decode to."""
+        """(n, D): rows decoded from codes drawn from the standard normal distribution."""
         z = torch.randn(n, self.config.codes, generator=rng, device=self.log_noise.device)
         return self.decode(z)
 
     def interpolate(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
-        """(steps, D): on the straight line from the code of row a (D,) to that of row b (D,), both ends included."""
+        """(steps, D): rows decoded along the straight line from the code of a (D,) to that of b (D,), both included."""
         first, last = self.encode(torch.stack((a, b)))
         share = torch.linspace(0, 1, check_int("steps", steps, 2), device=a.device)[:, None]
         return self.decode((1 - share) * first + share * last)
 
     def activity(self, x: Tensor) -> Tensor:
-        """(K,) variance over data x (B, D) of the mean of each code."""
+        """(K,) variance over data x (B, D) of the mean of each dimension of the code."""
         if len(x) < 2:
-            raise InputError(f"the variance of codes over {len(x)} row", "needs two or more")
+            raise InputError(f"the variance of codes over {len(x)} row is not defined", hint="two rows or more")
         return self.encode(x).var(0)
 
     def active(self, x: Tensor) -> int:
-        """How many codes say something about data x (B, D)."""
+        """Number of dimensions of the code that are in use for data x (B, D)."""
         return int((self.activity(x) > ACTIVE).sum())
 
     def collapsed(self, x: Tensor) -> list[int]:
-        """The codes that say nothing: their posterior is the prior, whatever the data (posterior collapse)."""
+        """The unused dimensions: their posterior is the prior, whatever the data (posterior collapse)."""
         return [int(k) for k in torch.nonzero(self.activity(x) <= ACTIVE)[:, 0]]
 
 

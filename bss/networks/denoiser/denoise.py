@@ -1,4 +1,4 @@
-"""Noise out of recordings and tracks, by the learned denoiser: any rate, any length, any number of channels."""
+"""The learned denoiser on recordings and tracks of any rate, length and number of channels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bss.checks import check_recording
-from bss.errors import InputError, UsageError, check_int
-from bss.networks.denoiser.inference import Recurrent
+from bss.errors import UsageError, check_int
+from bss.networks.denoiser.inference import DenoiserNetwork
 from bss.networks.denoiser.stream import Denoising, Model
 from bss.networks.files import Stamp, Weights, located, read, unfit
-from bss.signals.decode import Reader
-from bss.signals.paths import label
 
 KIND = "denoiser"
 BLOCK_SECONDS = 16.0
@@ -28,9 +26,9 @@ def denoise(
 ) -> np.ndarray:
     """Take noise out of speech.
 
-    Every channel is treated by itself, by a small recurrent network that looks 32 ms ahead, and by three tenths a Wiener
-    filter. It works at 16 kHz; what a recording has above 8 kHz is lowered as much as the band below that is. Echo stays: it
-    is not noise.
+    Every channel is treated by itself, by a small recurrent network that looks 32 ms ahead, mixed with a Wiener filter of three
+    tenths of the weight. Both work at 16 kHz; what a recording has above 8 kHz is lowered as much as the band just below. Echo
+    stays: it is not noise.
 
     Parameters
     ----------
@@ -39,24 +37,24 @@ def denoise(
     rate : int
         Hz.
     strength : float
-        From 0, nothing, to 1, all that the network takes for noise. Between, the result is a mixture of x and of that: noise
-        goes down by at most -20 log10(1 - strength) dB, so 0.5 lowers it by up to 6 dB, 0.9 by up to 20 dB.
+        How much of the noise to remove: 0 for nothing, 1 for all that the network takes for noise. In between the result is a
+        mixture of both, and noise is lowered by at most -20 log10(1 - strength) dB: 0.5 by up to 6 dB, 0.9 by up to 20 dB.
     weights : path, optional
-        A denoiser that `bss train denoiser` made; by default the one that ships with bss.
+        A denoiser trained by `bss train denoiser`; by default the one that ships with bss.
     progress : callable, optional
-        Called with the share that is done, 0 to 1.
+        Called with the share done, 0 to 1.
 
     Returns
     -------
     (M, n) or (n,) float
-        As long as x, sample by sample in the same place, of its dtype; speech has the level it had.
+        As long as x, each sample in its place, of the same dtype; speech keeps its level.
 
     Raises
     ------
     InputError
-        Not floating samples, not finite, wrong axes; weights that are no denoiser.
+        Samples that are not floating point, or not finite; wrong axes; weights that are not those of a denoiser.
     UsageError
-        A strength that is not between 0 and 1; a rate that is no whole number of Hz.
+        A strength that is not between 0 and 1; a rate that is not a whole number of Hz.
 
     References
     ----------
@@ -75,19 +73,20 @@ def denoise(
     mono = np.ndim(x) == 1
     x = check_recording(np.asarray(x)[None] if mono else x)
     y = np.empty_like(x)
-    went = 0
-    for part in denoised(_slices(x, rate), rate, strength=strength, weights=weights):
-        y[:, went : went + part.shape[1]] = part
-        went += part.shape[1]
+    step, done = block_length(rate), 0
+    blocks = (x[:, first : first + step] for first in range(0, x.shape[1], step))
+    for part in denoised(blocks, rate, strength=strength, weights=weights):
+        y[:, done : done + part.shape[1]] = part
+        done += part.shape[1]
         if progress is not None:
-            progress(went / x.shape[1])
+            progress(done / x.shape[1])
     return y[0] if mono else y
 
 
 def denoised(blocks: Iterable[np.ndarray], rate: int, *, strength: float = 1.0, weights: Weights = None) -> Iterator[np.ndarray]:
-    """`denoise` of a recording that comes in blocks (M, k), in blocks (M, j): as many samples, however they are cut.
+    """`denoise` of a recording in blocks (M, k), as blocks (M, j) of as many samples in all, however they are cut.
 
-    The samples are taken to be finite. With a strength of 0 blocks come back as they are.
+    The samples must be finite. With a strength of 0 the blocks are returned as they are.
     """
     stream: Denoising | None = None
     for x in blocks:
@@ -95,17 +94,12 @@ def denoised(blocks: Iterable[np.ndarray], rate: int, *, strength: float = 1.0, 
             yield x
             continue
         if stream is None:
-            stream = Denoising(model(weights), len(x), rate, strength)
+            stream = Denoising(load(weights), len(x), rate, strength)
         with threadpool_limits(1, user_api="blas"):  # products of a frame are too small to be shared
             part = stream.push(x)
         yield part
     if stream is not None:
         yield stream.end()
-
-
-def denoised_file(reader: Reader, *, strength: float = 1.0, weights: Weights = None) -> Iterator[np.ndarray]:
-    """`denoised` of an open audio file; InputError where its samples are not finite."""
-    return denoised(_read_blocks(reader), reader.info.rate, strength=strength, weights=weights)
 
 
 def check_strength(strength: float) -> float:
@@ -116,40 +110,25 @@ def check_strength(strength: float) -> float:
         raise UsageError(f"strength={strength!r} is not a number", hint="a number from 0 to 1") from None
     if not 0 <= number <= 1:
         raise UsageError(
-            f"strength={strength} is not between 0 and 1", hint="1 for all that can go, 0.9 to lower noise by 20 dB at most"
+            f"strength={strength} is not between 0 and 1", hint="1 removes all it can, 0.9 lowers noise by 20 dB at most"
         )
     return number
 
 
 @lru_cache(maxsize=4)
-def _held(path: Path, stamp: Stamp) -> Model:
+def _loaded(path: Path, stamp: Stamp) -> Model:
     config, tensors = read(path, KIND)
     try:
-        return Model(Recurrent(config, tensors), int(config["rate"]))
+        return Model(DenoiserNetwork(config, tensors), int(config["rate"]))
     except KeyError as error:
         raise unfit(path, error) from None
 
 
-def model(weights: Weights = None) -> Model:
+def load(weights: Weights = None) -> Model:
     """The denoiser in a file, or the one that ships; read once, until the file changes."""
-    return _held(*located(weights, KIND))
+    return _loaded(*located(weights, KIND))
 
 
-def _slices(x: np.ndarray, rate: int) -> Iterator[np.ndarray]:
-    step = max(1, round(BLOCK_SECONDS * rate))
-    return (x[:, first : first + step] for first in range(0, x.shape[1], step))
-
-
-def _read_blocks(reader: Reader) -> Iterator[np.ndarray]:
-    info = reader.info
-    step = max(1, round(BLOCK_SECONDS * info.rate))
-    for first in range(0, info.frames, step):
-        block = np.empty((info.channels, min(step, info.frames - first)), np.float32)
-        reader.fill(block, first)
-        if not np.isfinite(block).all():
-            channel, sample = np.argwhere(~np.isfinite(block))[0]
-            raise InputError(
-                f"channel {channel + 1} of {label(info.path)} holds NaN or infinite samples, the first at {first + sample}",
-                "what is remembered of them would spoil all that follows", "cut the recording before it",
-            )  # fmt: skip
-        yield block
+def block_length(rate: int) -> int:
+    """Samples of the blocks that a recording is cut into."""
+    return max(1, round(BLOCK_SECONDS * rate))

@@ -1,7 +1,7 @@
-"""The denoiser's network on NumPy arrays: what `autoencoders.denoiser` trains, without torch, block by block.
+"""The denoiser's network on NumPy arrays, block by block: what `denoiser.training` trains, without torch.
 
-What a layer makes of its input is one matrix product for all frames of a block; only what it remembers goes frame by frame, for
-all channels at once. A block is as long as the caller wants: the state at its end is where the next one goes on.
+A layer applies to its input as one matrix product for all frames of a block; only the recurrent part runs frame by frame, for
+all channels at once. Blocks are as long as the caller wants: each continues from the state at the end of the one before.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-FLOOR = np.float32(1e-10)  # as in `autoencoders.denoiser`
-TURN = np.float32(1.5)  # radians a gain may turn a bin by
+FLOOR = np.float32(1e-10)  # powers count from -100 dB, as in `denoiser.model`
+MOST_PHASE = np.float32(1.5)  # radians that a gain may shift the phase of a bin by
 State = list[np.ndarray]  # of each layer (B, hidden)
 
 
-class Recurrent:
+class DenoiserNetwork:
     """The network with its weights: gains of spectra, frame after frame."""
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
@@ -25,7 +25,7 @@ class Recurrent:
         self.hidden, bottleneck = int(config["hidden"]), int(config["bottleneck"])
         self.encode = (transposed(w["encode.weight"]), w["encode.bias"])
         self.layers = [_Layer(w, k) for k in range(int(config["layers"]))]
-        # of a variational code the mean is what counts in use
+        # in use a variational code is its mean
         self.code = (transposed(w["code.weight"][:bottleneck]), w["code.bias"][:bottleneck]) if bottleneck else None
         self.decode = (transposed(w["decode.weight"]), w["decode.bias"])
 
@@ -34,7 +34,7 @@ class Recurrent:
         return [np.zeros((channels, self.hidden), np.float32) for _ in self.layers]
 
     def gains(self, X: np.ndarray, state: State) -> np.ndarray:
-        """Complex gains (B, T, F) from spectra X (B, T, F); gain t is of frame t - `ahead`. The state is moved on."""
+        """Complex gains (B, T, F) from spectra X (B, T, F); gain t is of frame t - `ahead`. Updates the state."""
         B, T, _ = X.shape
         power = (X.real**2 + X.imag**2).astype(np.float32)
         power += FLOOR
@@ -45,11 +45,11 @@ class Recurrent:
         h = encoded
         for k, layer in enumerate(self.layers):
             h, state[k] = layer(h, state[k])
-        remembered = h.reshape(B * T, -1)
-        code = remembered if self.code is None else _applied(self.code, remembered)
+        recurrent = h.reshape(B * T, -1)
+        code = recurrent if self.code is None else _applied(self.code, recurrent)
         decoded = _applied(self.decode, np.concatenate((code, encoded.reshape(B * T, -1)), axis=1)).reshape(B, T, -1)
-        size, turn = np.split(decoded, 2, axis=2)
-        return np.asarray(_sigmoid(size) * np.exp(1j * TURN * np.tanh(turn)), np.complex64)
+        size, phase = np.split(decoded, 2, axis=2)
+        return np.asarray(_sigmoid(size) * np.exp(1j * MOST_PHASE * np.tanh(phase)), np.complex64)
 
 
 class _Layer:
@@ -64,13 +64,13 @@ class _Layer:
         """Outputs (B, T, H) and the last of them."""
         B, T, _ = x.shape
         H = h.shape[1]
-        given = _applied(self.inward, x.reshape(B * T, -1)).reshape(B, T, -1)
+        driven = _applied(self.inward, x.reshape(B * T, -1)).reshape(B, T, -1)
         weight, bias = self.onward
         out = np.empty((B, T, H), np.float32)
         for t in range(T):
             own = h @ weight
             own += bias
-            now = given[:, t]
+            now = driven[:, t]
             gates = _sigmoid(now[:, : 2 * H] + own[:, : 2 * H])
             reset, update = gates[:, :H], gates[:, H:]
             new = np.tanh(now[:, 2 * H :] + reset * own[:, 2 * H :])
@@ -80,12 +80,12 @@ class _Layer:
 
 
 def transposed(weight: np.ndarray) -> np.ndarray:
-    """A weight matrix as products with rows want it."""
+    """A weight matrix (out, in) as (in, out), contiguous: what products with frames as rows want."""
     return np.ascontiguousarray(weight.T)
 
 
-def _applied(layer: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> np.ndarray:
-    y = rows @ layer[0]
+def _applied(layer: tuple[np.ndarray, np.ndarray], x: np.ndarray) -> np.ndarray:
+    y = x @ layer[0]
     y += layer[1]
     return np.asarray(y)
 

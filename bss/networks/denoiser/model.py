@@ -1,9 +1,9 @@
-"""The denoiser: a noisy spectrogram in, a complex gain for each of its bins out.
+"""The denoiser: from a noisy spectrogram, a complex gain for each time-frequency point.
 
-A denoising autoencoder over time: each frame of log powers is encoded, recurrent layers remember what the noise has been like,
-and a decoder says what of each bin is speech. The frames it needs from the future are few (`ahead`), so that a recording of any
-length can be read block by block. With `bottleneck` the code is that of a variational autoencoder: a mean and a variance for
-each number, drawn from in training, the mean taken in use.
+A denoising autoencoder over time: each frame of log powers is encoded, recurrent layers keep track of the noise, and a decoder
+predicts how much of each bin is speech. It needs few frames from the future (`ahead`), so that a recording of any length can be
+processed block by block. With `bottleneck` the code is that of a variational autoencoder: a mean and a variance for each
+dimension, sampled from in training; in use the code is the mean.
 
 References: P. Vincent et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008. D. P. Kingma and
 M. Welling, "Auto-encoding variational Bayes", ICLR 2014. D. S. Williamson, Y. Wang and D. Wang, "Complex ratio masking for
@@ -30,7 +30,7 @@ class DenoiserConfig:
     hidden: int = 288
     layers: int = 3
     ahead: int = 2  # frames of the future that a gain may depend on
-    bottleneck: int = 0  # numbers of a variational code; 0: none
+    bottleneck: int = 0  # size of a variational code; 0: none
 
     @property
     def bins(self) -> int:
@@ -38,7 +38,7 @@ class DenoiserConfig:
         return self.n_fft // 2 + 1
 
 
-WAVEFORM = 0.02  # of the loss: weight of the error of the samples in dB
+WAVEFORM = 0.02  # weight of the waveform error, in dB, in the loss
 FLOOR = 1e-10  # powers count from -100 dB
 State = Tensor | None
 
@@ -57,7 +57,7 @@ class Denoiser(nn.Module):
         self.code = nn.Linear(c.hidden, 2 * c.bottleneck) if c.bottleneck else None
         self.decode = nn.Linear((c.bottleneck or c.hidden) + c.hidden, 2 * c.bins)
         with torch.no_grad():
-            self.decode.bias[: c.bins] += 2.0  # a new network passes most of everything
+            self.decode.bias[: c.bins] += 2.0  # a new network passes most of the input
         self.register_buffer("window", torch.hann_window(c.n_fft).sqrt(), persistent=False)
         self.kl: Tensor | None = None  # nats per frame of the last pass, where there is a bottleneck
 
@@ -79,14 +79,14 @@ class Denoiser(nn.Module):
         return self.signals(X * gains, x.shape[1])
 
     def gains(self, X: Tensor, state: State) -> tuple[Tensor, State]:
-        """Gains of all frames but the last `ahead` ones of X (B, F, T), and what to remember for the frames after.
+        """Gains of all frames of X (B, F, T) but the last `ahead`, and the state for the frames after.
 
-        With a state of earlier frames, X goes on where those ended: its first gains are of the `ahead` frames before X.
+        With a state, X continues the frames before, and the first gains are those of the `ahead` frames before X.
         """
         power = torch.log10(X.real**2 + X.imag**2 + FLOOR).transpose(1, 2) / 3 + 1
         encoded = torch.relu(self.encode(power))
-        remembered, state = self.remember(encoded, state)
-        code = remembered if self.code is None else self._drawn(self.code(remembered))
+        recurrent, state = self.remember(encoded, state)
+        code = recurrent if self.code is None else self._drawn(self.code(recurrent))
         decoded = self.decode(torch.cat((code, encoded), 2)).transpose(1, 2)
         size, turn = decoded.chunk(2, 1)
         gain = torch.polar(torch.sigmoid(size), 1.5 * torch.tanh(turn))

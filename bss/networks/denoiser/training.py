@@ -1,4 +1,4 @@
-"""Training of the denoiser: speech and noises in folders, mixed as needed."""
+"""Training of the denoiser on folders of speech and of noises, mixed as they are needed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from bss.errors import InputError
 from bss.networks import checkpoint, corpus
+from bss.networks.denoiser.mixing import Mixing, Sounds, batch
 from bss.networks.denoiser.model import KIND, WAVEFORM, Denoiser, DenoiserConfig, loss
-from bss.networks.mixing import Mixing, Sounds, batch
-from bss.networks.training import TrainSettings, train
+from bss.networks.training import VALIDATION_STEP, TrainSettings, train
 
 VALIDATION_BATCHES = 4
-FAR = 1 << 40  # steps that training never gets to
 
 
 def train_denoiser(
@@ -42,28 +41,28 @@ def train_denoiser(
     patience: int = 0,
     progress: Callable[[float, dict[str, float]], Any] | None = None,
 ) -> dict[str, Any]:
-    """Train a denoiser and write `out`.safetensors, `out`.csv; what was done, in values that JSON can hold.
+    """Train a denoiser, write `out`.safetensors and `out`.csv, and return a report, as JSON can hold it.
 
     Parameters
     ----------
     speech, noise : list of path
-        Folders of clean speech, a folder for each talker, and of noises; without noises, synthetic ones alone.
+        Folders of clean speech, with one folder per talker, and of noises; without noises only synthetic ones.
     out : path
-        Where to, without ending.
+        Without ending.
     seed, minutes, steps, size, device, resume
-        As of `TrainSettings`; size is that of a batch.
+        As in `TrainSettings`; size is that of a batch.
     validation_share, hold_out
-        Talkers, and names of noises, that are not trained on.
+        The share of the talkers, and names of noises, that are not trained on.
     bottleneck : int
-        Numbers of a variational code; 0 for none.
+        Size of a variational code; 0 for none.
     start : path, optional
-        A denoiser whose weights training begins with: yours become better for your noise in minutes.
+        A denoiser whose weights training starts from: it adapts to your noise within minutes.
     waveform : float
-        Weight of the error of the samples in dB beside that of compressed spectra: more is more SI-SDR.
+        Weight of the waveform error in dB, relative to that of the compressed spectra: a larger one gives more SI-SDR.
     seconds : float
         Length of the examples.
     learning_rate, patience, progress
-        As of `TrainSettings` and `train`.
+        As in `TrainSettings` and `train`.
     """
     config = DenoiserConfig(bottleneck=bottleneck)
     people = corpus.read(speech, config.rate)
@@ -75,7 +74,7 @@ def train_denoiser(
     torch.manual_seed(seed)
     model = Denoiser(config)
     if start is not None:
-        _begin_with(model, start)
+        _start_from(model, start)
     model.to(device)
 
     def loss_of(network: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
@@ -85,7 +84,9 @@ def train_denoiser(
         return batch(talkers, disturbing, step, seed=seed, size=size, options=options)
 
     def validate(network: nn.Module) -> float:
-        held = [batch(others, disturbing, FAR + k, seed=seed, size=32, options=options) for k in range(VALIDATION_BATCHES)]
+        held = [
+            batch(others, disturbing, VALIDATION_STEP + k, seed=seed, size=32, options=options) for k in range(VALIDATION_BATCHES)
+        ]
         return float(np.mean([float(loss_of(network, pair)) for pair in held]))
 
     settings = TrainSettings(
@@ -95,8 +96,8 @@ def train_denoiser(
     history = train(model, loss_of, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
     report = {
         "validation": history.best, "steps": history.steps, "seconds": round(history.seconds, 1), "ended": history.ended,
-        "speech_seconds": round(learned.seconds), "talkers": len(learned.people()), "validation_talkers": len(kept.people()),
-        "noises": [] if noises is None else noises.people(), "held_out": list(hold_out), "seed": seed,
+        "speech_seconds": round(learned.seconds), "talkers": len(learned.talkers()), "validation_talkers": len(kept.talkers()),
+        "noises": [] if noises is None else noises.talkers(), "held_out": list(hold_out), "seed": seed,
     }  # fmt: skip
     checkpoint.save(f"{os.fspath(out)}.safetensors", model.state_dict(), config, kind=KIND, extra=report)
     return report
@@ -108,12 +109,12 @@ def denoising_loss(model: nn.Module, pair: tuple[Tensor, Tensor], waveform: floa
     return loss(model(noisy), clean, noisy, model, waveform)  # type: ignore[arg-type]
 
 
-def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
-    """Put the weights of a file into a new model; InputError where it has other sizes."""
+def _start_from(model: Denoiser, path: str | os.PathLike[str]) -> None:
+    """Load the weights of a file into a new model; InputError if it has other sizes."""
     held = checkpoint.load(path, KIND)
     own = asdict(model.config)
     other = {name: value for name, value in held.config.items() if own.get(name) != value}
     if other:
         what = ", ".join(f"{name} {value}, not {own.get(name)}" for name, value in other.items())
-        raise InputError(f"{os.fspath(path)} has other sizes", what, "the same sizes, or no model to start from")
+        raise InputError(f"{os.fspath(path)} has other sizes", what, "a model of the same sizes, or none")
     checkpoint.restore(model, held.tensors)

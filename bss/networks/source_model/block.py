@@ -14,7 +14,7 @@ from bss.backends.cpu.linalg import ALLOCATES, FAST, INNER_FAST
 
 PIECE = 4  # patches along time: with 96 channels and 128 bands 0.2 MB, and three taps of them; 2, 3, 6 and 8 were no faster
 TAPS = 3
-ZERO, LEAST = np.float32(0), np.finfo(np.float32).min
+ZERO, LOWEST = np.float32(0), np.finfo(np.float32).min
 
 
 @numba.njit(**ALLOCATES)
@@ -25,8 +25,8 @@ def product(a, b, c):  # type: ignore[no-untyped-def]
 
 @numba.njit(**FAST)
 def mix_bands(x, mix, scale, shift, mean):  # type: ignore[no-untyped-def]
-    """x += relu(scale x + shift) mix, channel by channel, those of one group by one matrix of mix (groups, K, K); the mean over
-    time of what comes out goes to mean (C, K)."""
+    """x += relu(scale x + shift) mix, channel by channel, those of one group by one matrix of mix (groups, K, K); mean (C, K)
+    gets the mean of the result over time."""
     C, T, K = x.shape
     groups = mix.shape[0]
     size = C // groups
@@ -54,7 +54,7 @@ def mix_bands(x, mix, scale, shift, mean):  # type: ignore[no-untyped-def]
 def mix_times(x, taps, scale, shift, offset, narrow, bias, dilation):  # type: ignore[no-untyped-def]
     """x += narrow relu(taps over time of (scale x + shift) + offset (C, K)) + bias.
 
-    Results wait until no piece to come needs what they replace: pieces look back `dilation` patches.
+    Results are held until no later piece needs what they replace: taps reach back `dilation` patches.
     """
     C, T, K = x.shape
     pieces = (T + PIECE - 1) // PIECE
@@ -82,14 +82,14 @@ def mix_times(x, taps, scale, shift, offset, narrow, bias, dilation):  # type: i
 
 @numba.njit(**INNER_FAST)
 def gather(x, t, dilation, scale, shift, taps):  # type: ignore[no-untyped-def]
-    """taps (TAPS C, PIECE K) = scale x + shift, `dilation` patches before t, at t, and behind; zeros where x ends."""
+    """taps (TAPS C, PIECE K) = scale x + shift, `dilation` patches before t, at t, and after; zeros beyond the ends of x."""
     C, T, K = x.shape
     for tap in range(TAPS):
         for c in range(C):
             for i in range(PIECE):
                 patch, out = t + i + (tap - 1) * dilation, taps[tap * C + c, i * K : (i + 1) * K]
                 if 0 <= patch < T:
-                    affine(x[c, patch], scale[c], shift[c], LEAST, out)
+                    affine(x[c, patch], scale[c], shift[c], LOWEST, out)
                 else:
                     out[:] = 0
 

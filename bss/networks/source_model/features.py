@@ -1,4 +1,4 @@
-"""What the source model's network is given, written once for NumPy arrays in use and for torch tensors in training."""
+"""The input of the source model's network, written once for NumPy arrays in use and for torch tensors in training."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The source model's network on NumPy arrays: what `autoencoders.source_model` trains, without torch.
+"""The source model's network on NumPy arrays: what `source_model.training` trains, without torch.
 
-A separation should not wait for torch to load. Layers are matrix products, which BLAS does, and steps on single numbers, most
-of them in `patches`. Arrays are (C, T, K): channels, patches along time, bands.
+A separation should not wait for torch to load. Layers are matrix products, by BLAS, and elementwise steps, most of them in
+`block`. Arrays are (C, T, K): channels, patches along time, bands.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bss.networks.source_model import block as patches
+from bss.networks.source_model.block import mix_bands, mix_times
 
-EPS = 1e-5  # of batch normalisation
+EPSILON = 1e-5  # of batch normalisation
 
 
 class Mixer:
@@ -67,10 +67,10 @@ class _Block:
 
     def __call__(self, x: np.ndarray) -> None:
         mean = np.empty((x.shape[0], x.shape[2]), np.float32)
-        patches.mix_bands(x, self.mix, *self.norm_bands, mean)
+        mix_bands(x, self.mix, *self.norm_bands, mean)
         scale, shift = self.norm
         offset = self.context @ (mean * scale[:, None] + shift[:, None]) + self.bias[:, None]
-        patches.mix_times(x, self.taps, scale, shift, offset, self.narrow, self.narrow_bias, self.dilation)
+        mix_times(x, self.taps, scale, shift, offset, self.narrow, self.narrow_bias, self.dilation)
 
 
 def matrix(weight: np.ndarray) -> np.ndarray:
@@ -80,6 +80,6 @@ def matrix(weight: np.ndarray) -> np.ndarray:
 
 def affine(w: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift (C,) of a batch normalisation in use."""
-    scale = w[name + "weight"] / np.sqrt(w[name + "running_var"] + EPS)
+    scale = w[name + "weight"] / np.sqrt(w[name + "running_var"] + EPSILON)
     shift = w[name + "bias"] - w[name + "running_mean"] * scale
     return scale.astype(np.float32), shift.astype(np.float32)

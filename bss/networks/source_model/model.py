@@ -1,9 +1,9 @@
-"""The learned source model: what a talker's spectrum would be without what a separation has left of the others.
+"""The learned source model: the spectrum of a talker without the interference that a separation has left.
 
-A network looks at one separated track and at the sum of all others, both as the reference microphone hears them, and predicts
-the talker alone. The power of its prediction is the variance of that talker in every bin and frame: the contrast of the next
+The input is one separated track and the sum of all others, both at the reference microphone; the output is the talker
+without the others. The power of its prediction is the variance of that talker in every bin and frame: the contrast of the next
 separation (`contrasts.Known`). It is trained on what `bss unmix` makes of simulated rooms, so that it knows what separations
-leave: see `bss.pipeline.rehearsal`.
+leave: see `bss.pipeline.training`.
 
 The network works on patches of a spectrogram, like an MLP-Mixer: each block mixes channels, neighbouring times (dilated, so
 that eight blocks see several seconds), all frequencies, and the mean over time of each frequency, which holds how much of the
@@ -29,7 +29,7 @@ KIND = "source-model"
 
 @dataclass(frozen=True)
 class SourceModelConfig:
-    """Sizes. A patch is so many bins by so many frames; `n_fft / 2` bins are used, the last one shares its neighbour's fate."""
+    """Sizes. Of the bins the first n_fft / 2 are used; the last one gets the gain of its neighbour."""
 
     rate: int = 16_000
     n_fft: int = 1024
@@ -51,7 +51,7 @@ OUTPUTS = 4  # complex gain of the track, complex gain of the others
 
 
 class Block(nn.Module):
-    """(B, C, bands, T) -> the same: frequencies, then times and channels, each added to what came in."""
+    """(B, C, bands, T) -> the same: frequencies, then times and channels, each added to its input."""
 
     def __init__(self, config: SourceModelConfig, index: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Block(nn.Module):
 
 
 class SourceModel(nn.Module):
-    """Spectra of a track and of the others -> spectrum of the talker alone."""
+    """Spectra of a track and of the others -> spectrum of the talker."""
 
     window: Tensor
 
@@ -104,11 +104,11 @@ class SourceModel(nn.Module):
         return torch.istft(Y, c.n_fft, c.hop, window=self.window, length=n)
 
     def forward(self, y: Tensor, others: Tensor) -> Tensor:
-        """(B, n) the talkers alone, of tracks y (B, n) and, for each, the sum of the others (B, n)."""
+        """(B, n) the talkers in tracks y (B, n), from these and, for each, the sum of the others (B, n)."""
         Y, R = self.spectra(y), self.spectra(others)
-        return self.signals(self.alone(Y, R), y.shape[1])
+        return self.signals(self.talker(Y, R), y.shape[1])
 
-    def alone(self, Y: Tensor, R: Tensor) -> Tensor:
+    def talker(self, Y: Tensor, R: Tensor) -> Tensor:
         """(B, bins, T) complex, of spectra of the same shape."""
         frames = Y.shape[2]
         h = self.embed(self.patches(features(Y, R, torch)))
@@ -137,7 +137,7 @@ class SourceModel(nn.Module):
 
 
 def loss(estimate: Tensor, truth: Tensor, mixture: Tensor) -> Tensor:
-    """Error relative to the talker in dB, mean over (B, n). Errors of 30 dB under a talker, or 40 under all, count no more."""
+    """Error relative to the talker in dB, mean over (B, n). Errors 30 dB below the talker, or 40 dB below all, count no more."""
     error = (estimate - truth).square().sum(1)
     own, all_ = truth.square().sum(1), mixture.square().sum(1)
     bottom = 1e-3 * own + 1e-4 * all_ + torch.finfo(own.dtype).tiny

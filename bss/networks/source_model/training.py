@@ -1,4 +1,4 @@
-"""Training of the source model on separations whose truth is known; where they come from is the caller's business."""
+"""Training of the source model on separations with known truth, whatever made them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from bss.networks import checkpoint
-from bss.networks.mixing import generator
 from bss.networks.source_model.model import KIND, SourceModel, SourceModelConfig, loss
-from bss.networks.training import TrainSettings, train
+from bss.networks.training import VALIDATION_STEP, TrainSettings, generator, train
 
-FULL = 32767.0
-FAR = 1 << 40  # a step that training never gets to
+FULL_SCALE = 32767.0  # of int16
 VALIDATION_BATCHES = 8
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Separated tracks on a device, one after another: rows of `samples` (3, n) int16 are the track, the others, the truth."""
+    """Separated tracks on a device, one after another in `samples` (3, n) int16: the track, the sum of the others, the truth."""
 
     samples: Tensor
     starts: Tensor
@@ -39,23 +37,23 @@ class Tracks:
         room = (self.lengths[k] - n).clamp_min(0)
         offset = (torch.rand(count, generator=rng, device=device) * (room + 1)).long()
         index = self.starts[k, None] + (offset[:, None] + torch.arange(n, device=device)) % self.lengths[k, None]
-        gain = 10 ** (-torch.rand(count, 1, generator=rng, device=device)) / FULL
+        gain = 10 ** (-torch.rand(count, 1, generator=rng, device=device)) / FULL_SCALE
         track, others, truth = self.samples[:, index].float() * gain
         return track, others, truth
 
 
 def of_scenes(scenes: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu") -> Tracks:
     """Tracks and truth (N, n) float32 of each scene, as int16: every track with the sum of the others beside it."""
-    rows = []
+    parts = []
     for tracks, truth in scenes:
         scale = 0.5 / max(np.abs(tracks).max(), np.abs(tracks.sum(0)).max(), np.abs(truth).max(), 1e-9)
         for n in range(len(tracks)):
             three = np.stack((tracks[n], tracks.sum(0) - tracks[n], truth[n]))
-            rows.append((np.clip(three * scale, -1, 1) * FULL).astype(np.int16))
-    return of_rows(np.concatenate(rows, axis=1), np.array([row.shape[1] for row in rows]), device)
+            parts.append((np.clip(three * scale, -1, 1) * FULL_SCALE).astype(np.int16))
+    return of_samples(np.concatenate(parts, axis=1), np.array([part.shape[1] for part in parts]), device)
 
 
-def of_rows(samples: np.ndarray, lengths: np.ndarray, device: str = "cpu") -> Tracks:
+def of_samples(samples: np.ndarray, lengths: np.ndarray, device: str = "cpu") -> Tracks:
     """From samples (3, n) int16 and the lengths of the tracks in them."""
     ends = np.cumsum(lengths)
     held = [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (samples, ends - lengths, lengths)]
@@ -63,7 +61,7 @@ def of_rows(samples: np.ndarray, lengths: np.ndarray, device: str = "cpu") -> Tr
 
 
 def source_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Of a batch (track, others, truth): the error of what the model makes of the track."""
+    """The error of what the model makes of a batch (track, others, truth)."""
     track, others, truth = batch
     with torch.autocast("cuda", torch.bfloat16, enabled=track.is_cuda):
         estimate = model(track, others)
@@ -88,7 +86,7 @@ def fit(
     extra: dict[str, Any] | None = None,
     progress: Callable[[float, dict[str, float]], Any] | None = None,
 ) -> dict[str, Any]:
-    """Train a source model and write `out`.safetensors, `out`.csv; what was done, in values that JSON can hold."""
+    """Train a source model, write `out`.safetensors and `out`.csv, and return a report, as JSON can hold it."""
     config = config or SourceModelConfig()
     n = round(seconds * config.rate)
     torch.manual_seed(seed)
@@ -97,8 +95,8 @@ def fit(
     def batches(step: int) -> tuple[Tensor, Tensor, Tensor]:
         return learned.draw(size, n, generator(seed, step, device))
 
-    count = min(VALIDATION_BATCHES, 1 + len(kept) // 16)  # of few tracks, more excerpts say no more
-    held = [kept.draw(32, n, generator(seed, FAR + k, device)) for k in range(count)]
+    count = min(VALIDATION_BATCHES, 1 + len(kept) // 16)  # of few tracks, more excerpts would tell nothing new
+    held = [kept.draw(32, n, generator(seed, VALIDATION_STEP + k, device)) for k in range(count)]
 
     def validate(network: nn.Module) -> float:
         return float(np.mean([float(source_loss(network, batch)) for batch in held]))

@@ -1,1 +1,1 @@
-"""What is known of a recording before it is separated, and of its tracks afterwards."""
+"""Analysis of a recording before it is separated, and of its tracks afterwards."""

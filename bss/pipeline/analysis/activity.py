@@ -1,4 +1,4 @@
-"""When a source sounds, and how loud it is then."""
+"""When a source is active, and how loud it is then."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 FRAME_SECONDS = 0.032
-LOUD = 0.95  # quantile of the levels of the frames that stands for "as loud as it gets"
-DEEPEST, SHALLOWEST = 30.0, 12.0  # dB below that, between which the limit of activity is looked for
-LONGEST_GAP, SHORTEST_SPAN = 0.4, 0.1  # seconds: a pause for breath is no end, a click no beginning
+LOUD = 0.95  # quantile of the frame levels that serves as the level of loud frames
+LOWEST, HIGHEST = 30.0, 12.0  # dB below that: range of the activity threshold
+LONGEST_GAP, SHORTEST_SPAN = 0.4, 0.1  # seconds: a pause for breath does not end a span, a click does not start one
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Spans (S, 2) in seconds in which a source sounds, their share of the time, and its levels in dBFS; None of silence."""
+    """Active spans (S, 2) of a source in seconds, their share of the time, and its levels in dBFS, which are None for silence."""
 
     spans: np.ndarray
     share: float
@@ -24,7 +24,7 @@ class Activity:
     level_while_active: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As result.json holds it."""
+        """As a dict for result.json."""
         return {
             "level_dbfs": _rounded(self.level),
             "active_level_dbfs": _rounded(self.level_while_active),
@@ -36,8 +36,8 @@ class Activity:
 def measure(y: np.ndarray, rate: int) -> Activity:
     """The activity of a source y (n,).
 
-    The limit lies where it parts the levels of the frames best into two groups (Otsu): of a talker with pauses between
-    speech and what is left of the others, and never so high or low that somebody who speaks all the time has pauses.
+    The threshold is the one that divides the frame levels best into two groups (Otsu's method): speech, and the remains of the
+    other talkers in its pauses. Its range is limited, so that a talker who never pauses is not split.
 
     References
     ----------
@@ -50,40 +50,40 @@ def measure(y: np.ndarray, rate: int) -> Activity:
     power = np.mean(padded.reshape(frames, size) ** 2, axis=1)
     if not power.any():
         return Activity(np.zeros((0, 2)), 0.0, None, None)
-    active = _closed(power > _limit(power), size / rate)
+    active = _smoothed(power > _threshold(power), size / rate)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
     spans = np.minimum(edges.reshape(-1, 2) * size, y.size) / rate
     share = float(np.sum(spans[:, 1] - spans[:, 0]) * rate / y.size)
     return Activity(spans, share, _db(float(np.mean(np.square(y, dtype=np.float64)))), _db(float(power[active].mean())))
 
 
-def _limit(power: np.ndarray) -> float:
+def _threshold(power: np.ndarray) -> float:
     """The power above which a frame is active."""
     loud = float(np.quantile(power, LOUD))
     loud = loud if loud > 0 else float(power.max())
     levels = 10 * np.log10(np.maximum(power / loud, 1e-6))
-    candidates = np.arange(-DEEPEST, -SHALLOWEST + 0.5, 1.0)
-    return float(loud * 10 ** (max(candidates, key=lambda limit: _parted(levels, limit)) / 10))
+    candidates = np.arange(-LOWEST, -HIGHEST + 0.5, 1.0)
+    return float(loud * 10 ** (max(candidates, key=lambda threshold: _variance_between(levels, threshold)) / 10))
 
 
-def _parted(levels: np.ndarray, limit: float) -> float:
-    """Variance between the levels above and below a limit."""
-    above = levels > limit
+def _variance_between(levels: np.ndarray, threshold: float) -> float:
+    """Variance between the groups of levels above and below a threshold."""
+    above = levels > threshold
     share = float(above.mean())
     if share in (0.0, 1.0):
         return 0.0
     return share * (1 - share) * float(levels[above].mean() - levels[~above].mean()) ** 2
 
 
-def _closed(active: np.ndarray, seconds: float) -> np.ndarray:
-    """Short gaps filled, then short spans taken out, unless nothing were left."""
+def _smoothed(active: np.ndarray, seconds: float) -> np.ndarray:
+    """Short gaps filled, then short spans removed, unless none would be left; `seconds` per frame."""
     filled = _without_short(active, round(LONGEST_GAP / seconds), False)
     kept = _without_short(filled, round(SHORTEST_SPAN / seconds), True)
     return kept if kept.any() else filled
 
 
 def _without_short(active: np.ndarray, frames: int, kind: bool) -> np.ndarray:
-    """Runs of `kind` that are shorter than so many frames turned around; gaps at the ends are none."""
+    """Runs of `kind` that are shorter than `frames` inverted, except pauses at the beginning and the end."""
     result: np.ndarray = active.copy()
     edges = np.flatnonzero(np.diff(active.astype(np.int8))) + 1
     bounds = [0, *edges.tolist(), active.size]

@@ -1,4 +1,4 @@
-"""The look at a recording before it is separated: which channels can be used, and what is wrong with the others."""
+"""The check of a recording before it is separated: which channels are usable, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bss.errors import InputError, UsageError, check_int
-from bss.pipeline.analysis.channel_rules import Finding, Look, db
+from bss.pipeline.analysis.channel_rules import ChannelRules, Finding, db
 from bss.signals.channel_faults import measure
 
 
@@ -24,7 +24,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What was found: the channels to separate with, in order, a finding for every other one, and warnings.
+    """The usable channels, in order, and the findings: one for every other channel, and warnings.
 
     `names` and `levels` are those of all channels.
     """
@@ -35,73 +35,73 @@ class Preflight:
     levels: tuple[Level, ...]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The findings as JSON takes them: a number without an end becomes None."""
+        """The findings, in values that JSON can represent: an infinite value becomes None."""
         return [{**asdict(f), "value": f.value if math.isfinite(f.value) else None} for f in self.findings]
 
 
 def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None) -> Preflight:
-    """Find the channels of a recording that cannot be used, and those that will hurt.
+    """Find the channels of a recording that cannot be used, and those that impair a separation.
 
     Parameters
     ----------
     x : (M, n) float
-        Recording; may hold NaN and inf.
+        Recording; may contain NaN and inf.
     rate : int
         Sampling rate in Hz.
     names : sequence of M str, optional
-        What to call the channels in messages; "channel 1" and so on by default.
+        Names of the channels in messages; "channel 1" and so on by default.
 
     Returns
     -------
     Preflight
-        Nothing is changed or repaired. A channel that is left out has exactly one finding that says so.
+        The recording is neither changed nor repaired. Each channel that is left out has exactly one finding that says so.
 
     Raises
     ------
     InputError
-        Not a (M, n) array of floating numbers with at least as many samples as channels.
+        Not an (M, n) array of floating-point numbers with at least as many samples as channels.
     UsageError
-        Wrong rate, or not a name for every channel.
+        The rate is invalid, or the number of names is not that of channels.
 
     Examples
     --------
     >>> import numpy as np
     >>> x = np.random.default_rng(0).laplace(0, 0.05, (3, 16000)).astype(np.float32)
     >>> x[2] = -0.5 * x[0]
-    >>> found = preflight(x, 16000)
-    >>> found.usable, [(f.channel, f.kind, f.other) for f in found.findings]
+    >>> checked = preflight(x, 16000)
+    >>> checked.usable, [(f.channel, f.kind, f.other) for f in checked.findings]
     ((0, 1), [(2, 'duplicate', 0)])
     """
     x = _checked(x)
     rate = check_int("rate", rate, 1)
     if names is not None and len(names) != len(x):
         raise UsageError(f"{len(names)} names for {len(x)} channels", hint="one name for each channel, or none")
-    look = Look(x, rate, tuple(names or (f"channel {k + 1}" for k in range(len(x)))), measure(x))
-    left_out = look.broken()
-    left_out += look.copies(_others(len(x), left_out))
+    rules = ChannelRules(x, rate, tuple(names or (f"channel {k + 1}" for k in range(len(x)))), measure(x))
+    left_out = rules.unusable()
+    left_out += rules.copies(_others(len(x), left_out))
     usable = _others(len(x), left_out)
-    warnings = [*look.relations(usable), *(f for k in usable for f in look.flaws(k))]
+    warnings = [*rules.relations(usable), *(f for k in usable for f in rules.faults(k))]
     ordered = sorted(left_out, key=_channel) + sorted(warnings, key=_channel)
-    levels = tuple(Level(db(p), db(r)) for p, r in zip(look.found.peak, look.found.rms, strict=True))
-    return Preflight(usable, tuple(ordered), look.names, levels)
+    levels = tuple(Level(db(p), db(r)) for p, r in zip(rules.moments.peak, rules.moments.rms, strict=True))
+    return Preflight(usable, tuple(ordered), rules.names, levels)
 
 
 def require_two(result: Preflight) -> None:
-    """Raise unless two channels can be used.
+    """Raise unless at least two channels are usable.
 
     Raises
     ------
     InputError
-        Fewer than two usable channels, saying which was left out for what.
+        Fewer than two channels are usable; the message says why each was left out.
     """
     m, n_usable = len(result.names), len(result.usable)
     if n_usable >= 2:
         return
     if m == 1:
         raise InputError(
-            f"the recording has one channel, {result.names[0]}",
-            "the sound of a single microphone cannot be separated blindly by these methods",
-            "record with two microphones or more, and give the files of all of them",
+            f"the recording has only one channel, {result.names[0]}",
+            "blind separation needs at least two microphones",
+            "record with two or more microphones, and pass the files of all of them",
         )
     reasons = [f for f in result.findings if f.severity == "left out"]
     kinds = {f.kind for f in reasons}
@@ -109,19 +109,19 @@ def require_two(result: Preflight) -> None:
     if kinds == {"silent"} and n_usable == 0:
         raise InputError(f"{many} are silent", "there is nothing to separate", _ADVICE["silent"])
     if kinds <= _COPIES:
-        why = "that is one microphone copied, as in a stereo file made of one, and one microphone cannot be separated"
-        raise InputError(f"{many} hold the same signal", why, _ADVICE["duplicate"])
-    what = f"{'only one' if n_usable else 'none'} of the {m} channels can be used"
-    why = "; ".join(_reason(f, result.names) for f in reasons) + ". A separation needs two"
+        why = "this is one microphone copied to several channels, and one microphone cannot be separated"
+        raise InputError(f"{many} contain the same signal", why, _ADVICE["duplicate"])
+    what = f"{'only one' if n_usable else 'none'} of the {m} channels is usable"
+    why = "; ".join(_reason(f, result.names) for f in reasons) + "; separation needs two"
     hint = "; ".join(dict.fromkeys(_ADVICE["duplicate" if f.kind in _COPIES else f.kind] for f in reasons))
     raise InputError(what, why, hint)
 
 
 _COPIES = {"duplicate", "stereo_of_mono"}
 _ADVICE = {
-    "silent": "check cables, mute switches, gain and the chosen inputs, or choose a part with sound (--start, --end)",
+    "silent": "check cables, mute switches, gain and input selection, or choose a part with sound (--start, --end)",
     "nonfinite": "export the file again, or choose a part before the first bad sample with --end",
-    "duplicate": "record every microphone on a track of its own (multitrack, not mono or joint stereo)",
+    "duplicate": "record each microphone on its own track (multitrack, not mono or joint stereo)",
 }
 
 
@@ -129,7 +129,7 @@ def _reason(finding: Finding, names: tuple[str, ...]) -> str:
     name = names[_channel(finding)]
     if finding.other is not None:
         return f"{name} is a copy of {names[finding.other]}"
-    return f"{name} is silent" if finding.kind == "silent" else f"{name} holds NaN or infinite samples"
+    return f"{name} is silent" if finding.kind == "silent" else f"{name} contains NaN or infinite samples"
 
 
 def _channel(finding: Finding) -> int:
@@ -137,20 +137,20 @@ def _channel(finding: Finding) -> int:
 
 
 def _others(m: int, left_out: list[Finding]) -> tuple[int, ...]:
-    gone = {f.channel for f in left_out}
-    return tuple(k for k in range(m) if k not in gone)
+    excluded = {f.channel for f in left_out}
+    return tuple(k for k in range(m) if k not in excluded)
 
 
 def _checked(x: np.ndarray) -> np.ndarray:
-    """`x` as a floating (M, n) array. Unlike everywhere else, NaN and inf may come in: here they are named."""
+    """`x` as a floating-point (M, n) array. Only here NaN and inf are accepted: the findings name them."""
     a = np.asarray(x)
     if a.ndim != 2:
         raise InputError(f"x has shape {a.shape}", "expected (M, n): microphones first, samples second")
     if a.dtype.kind != "f":
-        raise InputError(f"x holds {a.dtype} values", "expected float32 or float64 samples between -1 and 1")
+        raise InputError(f"x contains {a.dtype} values", "expected float32 or float64 samples between -1 and 1")
     m, n = a.shape
     if m == 0 or n == 0:
-        raise InputError(f"x is empty: shape {a.shape}", "there is nothing to look at")
+        raise InputError(f"x is empty: shape {a.shape}", "there is nothing to check")
     if m > n:
-        raise InputError(f"x has {m} channels of {n} samples", "the axes look swapped: expected (M, n)", "x.T")
+        raise InputError(f"x has {m} channels of {n} samples", "the axes seem to be swapped: expected (M, n)", "x.T")
     return a

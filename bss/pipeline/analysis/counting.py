@@ -1,4 +1,4 @@
-"""How many talkers a recording holds: of as many outputs as microphones those count that begin things."""
+"""The number of talkers in a recording, from the share of the onsets that each output of ICA has to itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from bss.pipeline import calibration
 from bss.pipeline.analysis.subset_ica import SubsetSeparation
 
-NEIGHBOURS = 3  # bins whose powers are added: noise rises in single bins, talkers in several
+NEIGHBOURS = 3  # bins whose powers are added: noise rises in single bins, speech in several
 RISE = calibration.COUNTING_RISE.value
 ABOVE_FLOOR = calibration.COUNTING_ABOVE_FLOOR.value
 FLOOR_QUANTILE = 0.2  # of the powers of a bin: its quiet frames
 OWNED = calibration.COUNTING_OWNED.value
-# Bands of as many beginnings each. Shares in them are averaged by their square roots: a talker begins things in all bands, and
-# an output that holds much in a few only is often somebody else, whose bins were put in two outputs.
+# Bands with equal numbers of onsets. The square roots of the shares are averaged over them: a talker has onsets in all bands; an
+# output with many in a few bands only is often part of another talker, whose bins the alignment has put into two outputs.
 BANDS = 12
 FEWEST = calibration.COUNTING_FEWEST.value
 NEEDED = calibration.COUNTING_NEEDED.value
@@ -25,18 +25,18 @@ DOUBT = calibration.COUNTING_DOUBT.value  # twice that for each halving of the w
 
 @dataclass(frozen=True)
 class Count:
-    """The number of talkers, and what it was read from.
+    """The number of talkers, and the evidence for it.
 
     Attributes
     ----------
     n_sources : int
         From 1 to the number of microphones.
     fewest, most : int
-        The numbers that the same evidence gives with a stricter and with a laxer rule; equal where it is clear.
+        The numbers that a stricter and a laxer threshold give; equal if the evidence is clear.
     shares : tuple[float, ...]
-        For each output of the trial, in falling order, the share that it has in what begins in the recording.
+        For each output of the ICA the share of the onsets that it has to itself, in descending order.
     reason : str
-        One line for people.
+        What the number is based on, in one line.
     """
 
     n_sources: int
@@ -47,19 +47,19 @@ class Count:
 
     @property
     def sure(self) -> bool:
-        """Whether a stricter and a laxer rule find the same number."""
+        """Whether a stricter and a laxer threshold give the same number."""
         return self.fewest == self.most
 
     @property
     def warning(self) -> str | None:
-        """What to tell people where the number is unsure."""
+        """The warning if the number is unsure."""
         if self.sure:
             return None
-        possible = f"{self.fewest} to {self.most} are possible"
-        return f"the number of talkers is unsure: {self.n_sources} was taken, {possible}; give it if you know it"
+        counted = "1 talker" if self.n_sources == 1 else f"{self.n_sources} talkers"
+        return f"counted {counted}, but there may be {self.fewest} to {self.most}; if you know the number, set it"
 
     def evidence(self) -> dict[str, Any]:
-        """The numbers, as JSON takes them."""
+        """The evidence as a dict for result.json."""
         return {
             "n_sources": self.n_sources,
             "sure": self.sure,
@@ -72,33 +72,33 @@ class Count:
 
 
 def count(subset: SubsetSeparation | None, n_mics: int, seconds: float) -> Count:
-    """Count the talkers of a recording of n_mics microphones, from 1 to n_mics, by what ICA makes of some of its bins.
+    """Count the talkers of a recording of `seconds`, from 1 to n_mics, by ICA in a subset of its bins.
 
-    Echo never begins anything: where the sound of a bin rises, a talker has just spoken, and of the outputs of ICA in
-    every bin one that is a talker holds nearly all of it there. An output of echo or noise may be loud, but not there.
+    Echo has no onsets of its own: where the power in a bin rises, a talker has just begun a sound, and among the outputs of ICA
+    the one of this talker has nearly all of the power there. An output of echo or noise may be loud, but not at onsets.
     """
     if subset is None:
-        return Count(n_mics, 1, n_mics, (), f"{seconds:.2f} s are too short to count talkers; one per microphone is assumed")
+        return Count(n_mics, 1, n_mics, (), f"{seconds:.2f} s are too short to count talkers, so one per microphone is assumed")
     shares = np.sort(onset_shares(subset.powers))[::-1]
     if not shares.any():
-        return Count(n_mics, 1, n_mics, (), "too few onsets to count talkers by; one per microphone is assumed")
-    doubt = DOUBT * 2**subset.halved
+        return Count(n_mics, 1, n_mics, (), "there are too few onsets to count talkers, so one per microphone is assumed")
+    doubt = DOUBT * 2**subset.halvings
     n, fewest, most = (max(1, int(np.sum(shares > NEEDED * factor))) for factor in (1.0, doubt, 1 / doubt))
     return Count(n, fewest, most, tuple(float(share) for share in shares), _reason(shares))
 
 
 def _reason(shares: np.ndarray) -> str:
     listed = ", ".join(f"{100 * share:.2g}" for share in shares)
-    return f"share of the onsets that each output of ICA has to itself: {listed} %; a talker has {100 * NEEDED:.3g} % or more"
+    return f"shares of the onsets: {listed} %; a talker has {100 * NEEDED:.3g} % or more"
 
 
 def onset_shares(powers: np.ndarray) -> np.ndarray:
-    """(N,) share of the beginnings in powers (F, N, T) that each output is nearly alone in; zeros if there are too few."""
-    return over_bands(beginnings(powers))
+    """(N,) share of the onsets in powers (F, N, T) that each output has to itself; zeros if there are too few onsets."""
+    return band_averaged_shares(onsets(powers))
 
 
-def beginnings(powers: np.ndarray, *, rise: float = RISE, above_floor: float = ABOVE_FLOOR, owned: float = OWNED) -> np.ndarray:
-    """(F, N) how many beginnings in the bins of powers (F, N, T) each output is nearly alone in."""
+def onsets(powers: np.ndarray, *, rise: float = RISE, above_floor: float = ABOVE_FLOOR, owned: float = OWNED) -> np.ndarray:
+    """(F, N) number of onsets in each bin of powers (F, N, T) at which an output has at least the share `owned` of the power."""
     P = np.asarray(powers, np.float64)
     if len(P) > NEIGHBOURS:
         P = np.lib.stride_tricks.sliding_window_view(P, NEIGHBOURS, axis=0).sum(-1)
@@ -110,14 +110,14 @@ def beginnings(powers: np.ndarray, *, rise: float = RISE, above_floor: float = A
     return np.asarray(((owned * total[:, None] < P) & rising[:, None]).sum(2))
 
 
-def over_bands(held: np.ndarray, *, fewest: float = FEWEST) -> np.ndarray:
-    """(N,) shares, from the number of beginnings held (F, N) in every bin; zeros of fewer than `fewest`."""
-    begun = held.sum(1)
-    until = np.cumsum(begun)
-    if until[-1] < fewest:
-        return np.zeros(held.shape[1])
-    band = np.minimum(((until - begun / 2) * BANDS / until[-1]).astype(int), BANDS - 1)
-    counts = np.zeros((BANDS, held.shape[1]))
-    np.add.at(counts, band, held)
-    shares = np.mean(np.sqrt(counts / np.maximum(counts.sum(1, keepdims=True), 1)), axis=0) ** 2
+def band_averaged_shares(counts: np.ndarray, *, fewest: float = FEWEST) -> np.ndarray:
+    """(N,) shares of the onsets, from their number in each bin (F, N); zeros if there are fewer than `fewest` in all."""
+    in_bin = counts.sum(1)
+    cumulative = np.cumsum(in_bin)
+    if cumulative[-1] < fewest:
+        return np.zeros(counts.shape[1])
+    band = np.minimum(((cumulative - in_bin / 2) * BANDS / cumulative[-1]).astype(int), BANDS - 1)
+    in_band = np.zeros((BANDS, counts.shape[1]))
+    np.add.at(in_band, band, counts)
+    shares = np.mean(np.sqrt(in_band / np.maximum(in_band.sum(1, keepdims=True), 1)), axis=0) ** 2
     return np.asarray(shares / shares.sum())

@@ -1,4 +1,4 @@
-"""Whether the mixing is free of delays: what the outputs of plain ICA still share, and how far apart sounds arrive."""
+"""Whether a mixture is instantaneous: the delayed coherence of the outputs of plain ICA, and the delays between microphones."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from bss.solvers.ica import fastica
 
 EXCERPT_SECONDS, FRAME_SECONDS = 20.0, 0.064
 DELAY_FREE = calibration.CHOICE_DELAY_FREE.value
-# Amplitudes are raised to this power: a few loud fricatives that coincide would else decide over whole bands of frequencies.
+# Amplitudes are raised to this power; otherwise a few loud fricatives that coincide would dominate whole frequency bands.
 COMPRESSION = 0.25
-HEARD = 10 ** (-90 / 20)  # of the loudest amplitude of an output: below is the rounding of samples
+FLOOR = 10 ** (-90 / 20)  # of the largest amplitude of an output: below there is only the rounding of samples
 SHIFTS, FEWEST_SHIFTS = 12, 4
 
 
 @dataclass(frozen=True)
 class DelayEvidence:
-    """What speaks for or against a mixing without delays.
+    """The evidence for or against an instantaneous mixture.
 
     Attributes
     ----------
     residual_coherence : float or None
-        How alike the outputs of plain ICA are in every bin; None where it finds fewer than two.
+        Mean coherence of the outputs of plain ICA over the bins; None if there are fewer than two.
     delayed_coherence : float or None
-        What they share with a delay, relative to chance; None where nothing can be said.
+        Their delayed coherence, relative to that of independent signals; None if it cannot be measured.
     largest_delay : float
-        Seconds, the largest delay between microphones.
+        Largest delay between microphones in seconds.
     seconds : float
-        Length of the excerpt that was looked at.
+        Length of the excerpt that was analysed.
     """
 
     residual_coherence: float | None
@@ -44,22 +44,22 @@ class DelayEvidence:
 
     @property
     def delay_free(self) -> bool:
-        """Whether the mixing is free of delays."""
+        """Whether the mixture is instantaneous."""
         return self.delayed_coherence is not None and self.delayed_coherence < DELAY_FREE
 
     @property
     def sentence(self) -> str:
-        """The conclusion, for people."""
+        """The conclusion in words."""
         if self.delay_free:
-            return "the mixing is free of delays"
+            return "all microphones receive each talker at the same time, as from a mixing desk"
         if self.delayed_coherence is None:
-            return "nothing shows that the mixing is free of delays"
+            return "delays between the microphones cannot be ruled out"
         if self.largest_delay > 0:
             return f"sound reaches the microphones up to {1e3 * self.largest_delay:.2f} ms apart"
-        return "there is echo"
+        return "the recording contains echo"
 
     def to_dict(self) -> dict[str, Any]:
-        """As result.json holds it."""
+        """As a dict for result.json."""
         return {
             "residual_coherence": None if self.residual_coherence is None else round(self.residual_coherence, 4),
             "delayed_coherence_over_chance": self.delayed_coherence,
@@ -70,16 +70,16 @@ class DelayEvidence:
 
 
 def measure(x: np.ndarray, rate: int, n_sources: int | None) -> DelayEvidence:
-    """Look for delays in x (M, n) of n_sources talkers (as many as microphones where None), by plain ICA of an excerpt."""
+    """Measure delays in x (M, n) of n_sources talkers (as many as microphones if None), by plain ICA of an excerpt."""
     excerpt = _loudest(x, rate)
     Y = _ica_outputs(excerpt, rate, n_sources)
     coherence, delayed = (None, None) if Y is None else (residual_coherence(Y), delayed_coherence(Y))
-    delayed = None if delayed is None else round(delayed, 3)  # what is reported is what decides
+    delayed = None if delayed is None else round(delayed, 3)  # the value that is reported decides
     return DelayEvidence(coherence, delayed, delays.measure(excerpt, rate).largest, excerpt.shape[1] / rate)
 
 
 def _loudest(x: np.ndarray, rate: int) -> np.ndarray:
-    """The loudest EXCERPT_SECONDS of x: a recording may begin with people sitting down."""
+    """The loudest EXCERPT_SECONDS of x, as a recording may begin before anybody speaks."""
     length = round(EXCERPT_SECONDS * rate)
     if x.shape[1] <= length:
         return x
@@ -90,7 +90,7 @@ def _loudest(x: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _ica_outputs(x: np.ndarray, rate: int, n_sources: int | None) -> np.ndarray | None:
-    """(F, N, T) spectra of what FastICA makes of x; None when it finds fewer than two sources."""
+    """(F, N, T) spectra of the outputs of FastICA of x; None if it finds fewer than two sources."""
     try:
         fewer = n_sources if n_sources is not None and 1 < n_sources < len(x) else None  # else as many as are independent
         y = fastica(x, n_sources=fewer, n_iter=100, tol=1e-5).sources
@@ -103,9 +103,9 @@ def _ica_outputs(x: np.ndarray, rate: int, n_sources: int | None) -> np.ndarray 
 
 
 def residual_coherence(Y: np.ndarray) -> float:
-    """How alike the outputs Y (F, N, T) of ICA still are, bin by bin: 0 for independent, 1 for filtered copies.
+    """Mean coherence of the outputs Y (F, N, T) of ICA over the bins: 0 for independent outputs, 1 for filtered copies.
 
-    Delay-free mixtures come apart; in a room every output still holds filtered versions of every talker, and these are
+    ICA separates instantaneous mixtures. In a room every output still contains filtered versions of every talker, which are
     coherent in each frequency bin.
     """
     S, power = _cross(Y, Y)
@@ -114,11 +114,11 @@ def residual_coherence(Y: np.ndarray) -> float:
 
 
 def delayed_coherence(Y: np.ndarray) -> float | None:
-    """What the outputs Y (F, N, T) of ICA share with a delay, relative to what chance gives: about 1 for a mixing desk.
+    """Delayed coherence of the outputs Y (F, N, T) of ICA relative to that of independent signals: about 1 for a mixing desk.
 
-    Mixing without delays, whatever its matrix, leaves nothing in the imaginary part of the coherency of independent
-    sources. What chance leaves there, more in a short recording than in a long one, shows when an output is shifted in
-    time until nothing can be common. None where the recording is too short for that.
+    An instantaneous mixture of independent sources, whatever its matrix, has a coherency whose imaginary part is zero, except for
+    the estimation error, which is larger the shorter the recording. Shifting one output in time by so much that the two have
+    nothing in common shows how large that error is. None if the recording is too short for such shifts.
 
     References
     ----------
@@ -126,12 +126,12 @@ def delayed_coherence(Y: np.ndarray) -> float | None:
     Neurophysiology 115(10), 2004.
     """
     T = Y.shape[2]
-    parts = min(SHIFTS, T // 2)  # frames overlap by half: one frame is no shift
+    parts = min(SHIFTS, T // 2)  # frames overlap by half, so that a shift by one is too little
     if parts < FEWEST_SHIFTS:
         return None
-    loudness = np.abs(Y)
-    heard = loudness > HEARD * loudness.max((0, 2), keepdims=True)
-    Y = np.where(heard, Y, 0) * np.where(heard, loudness, 1) ** (COMPRESSION - 1)
+    magnitude = np.abs(Y)
+    audible = magnitude > FLOOR * magnitude.max((0, 2), keepdims=True)
+    Y = np.where(audible, Y, 0) * np.where(audible, magnitude, 1) ** (COMPRESSION - 1)
     pairs = np.triu_indices(Y.shape[1], 1)
     chance = np.mean([_imaginary(Y, np.roll(Y, k * T // parts, axis=2))[pairs] for k in range(1, parts)])
     return float(np.mean(_imaginary(Y, Y)[pairs]) / chance) if chance > 0 else None
@@ -145,5 +145,5 @@ def _imaginary(Y: np.ndarray, Z: np.ndarray) -> np.ndarray:
 
 def _cross(Y: np.ndarray, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(F, N, N) cross-spectra of Y and Z (F, N, T), and the product of their powers."""
-    own = [np.einsum("fnt,fnt->fn", A, A.conj()).real for A in (Y, Z)]
-    return Y @ Z.conj().swapaxes(1, 2), own[0][:, :, None] * own[1][:, None, :]
+    powers = [np.einsum("fnt,fnt->fn", A, A.conj()).real for A in (Y, Z)]
+    return Y @ Z.conj().swapaxes(1, 2), powers[0][:, :, None] * powers[1][:, None, :]

@@ -1,4 +1,4 @@
-"""Which track is which: the order of the talkers, the microphone each belongs to, and how late the others hear them."""
+"""The order of the tracks, the dominant microphone of each talker, and the delays at the other microphones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from bss.signals import gcc_phat
 
 TINY = np.finfo(np.float64).tiny
 LONGEST_DELAY, UPSAMPLING = 0.05, 8
-# A bin counts for a delay where the talker is loud; below 60 dB under their loudest bin there is rounding.
-HEARD = 1e-6
+FLOOR = 1e-6  # of a talker's loudest bin: 60 dB below it there is only rounding, which must not count for a delay
 
 
 class Located(Protocol):
-    """What an estimate says of the places of its talkers; see `methods.base.Estimate`."""
+    """What ordering needs to know of an estimate; see `methods.base.Estimate`."""
 
     def image_powers(self) -> np.ndarray:
         """(N, M)."""
@@ -27,18 +26,18 @@ class Located(Protocol):
 
 @dataclass(frozen=True)
 class Order:
-    """Which of an estimate's talkers becomes which track.
+    """Which talker of an estimate becomes which track.
 
     Attributes
     ----------
     talkers : np.ndarray
-        (N,) track k is the estimate's talker talkers[k].
+        (N,) track k is talker talkers[k] of the estimate.
     mics : np.ndarray
-        (N,) the microphone at which track k is heard.
+        (N,) the microphone of track k, whose image of the talker it is.
     dominant : np.ndarray
-        (N,) the microphone that hears the talker of track k loudest.
+        (N,) the dominant microphone of track k, at which its talker is strongest.
     delays : np.ndarray
-        (N, M) seconds by which each microphone hears them later than that one, or than their own.
+        (N, M) seconds by which track k arrives later at microphone m than at its dominant microphone, or its own one if given.
     """
 
     talkers: np.ndarray
@@ -48,12 +47,12 @@ class Order:
 
 
 def order(estimate: Located, x: np.ndarray, reference: int | None, rate: int) -> Order:
-    """The order of the talkers of x (M, n), heard at a reference microphone; each at one of their own where it is None."""
+    """The order of the talkers of x (M, n), all at a reference microphone; each at a microphone of its own if that is None."""
     return order_by_mics(estimate, x, rate) if reference is None else order_at(estimate, x, reference, rate)
 
 
 def order_at(estimate: Located, x: np.ndarray, reference: int, rate: int) -> Order:
-    """By the microphone that hears the talker loudest, the loudest talker first; heard at the reference microphone."""
+    """By dominant microphone, then by descending level at the reference microphone, where all tracks are."""
     powers = estimate.image_powers()
     dominant = _dominant(powers, x)
     talkers = np.lexsort((-powers[:, reference], dominant))
@@ -62,7 +61,7 @@ def order_at(estimate: Located, x: np.ndarray, reference: int, rate: int) -> Ord
 
 
 def order_by_mics(estimate: Located, x: np.ndarray, rate: int) -> Order:
-    """Track k is the talker of microphone k: the assignment of the largest product of powers, whatever the gains are."""
+    """Track k is the talker of microphone k: the assignment with the largest product of powers, whatever the gains are."""
     from scipy.optimize import linear_sum_assignment
 
     powers = estimate.image_powers()
@@ -74,21 +73,21 @@ def order_by_mics(estimate: Located, x: np.ndarray, rate: int) -> Order:
 
 
 def _dominant(powers: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """(N,) microphone that hears each talker loudest, relative to what it hears of all: faders do not decide."""
-    heard = np.sum(np.square(x, dtype=np.float64), axis=1)
-    return np.asarray(np.argmax(powers / (heard + TINY), axis=1))
+    """(N,) microphone at which each talker is strongest, relative to its total power, so that its gain does not matter."""
+    total = np.sum(np.square(x, dtype=np.float64), axis=1)
+    return np.asarray(np.argmax(powers / (total + TINY), axis=1))
 
 
 def delays(estimate: Located, mics: np.ndarray, n_mics: int, rate: int) -> np.ndarray:
-    """(N, M) seconds by which talker n is later at microphone m than at microphone mics[n], by GCC-PHAT of their images.
+    """(N, M) seconds by which talker n arrives later at microphone m than at microphone mics[n], by GCC-PHAT of the images.
 
     References
     ----------
     C. Knapp and G. Carter, "The generalized correlation method for estimation of time delay", IEEE TASSP 24(4), 1976.
     """
     cross = estimate.cross_spectra(mics)
-    if cross is None:  # mixed without delays
+    if cross is None:  # an instantaneous mixture
         return np.zeros((len(mics), n_mics))
     max_lag = min((len(cross) - 1) // 2, round(LONGEST_DELAY * rate)) * UPSAMPLING
-    correlation = gcc_phat.correlate(gcc_phat.phase_transform(cross, floor=HEARD), max_lag, upsampling=UPSAMPLING)
+    correlation = gcc_phat.correlate(gcc_phat.phase_transform(cross, floor=FLOOR), max_lag, upsampling=UPSAMPLING)
     return gcc_phat.peaks(correlation, upsampling=UPSAMPLING)[0] / rate

@@ -1,4 +1,4 @@
-"""The one analysis of a recording: what is known of its usable channels, each thing computed once and when first asked for."""
+"""The one analysis of a recording: each measurement of its usable channels is computed once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bss.signals.stft import Stft
 
 @dataclass(frozen=True)
 class Analysis:
-    """The usable channels of a recording, and what was read from them.
+    """The usable channels of a recording, and measurements of them.
 
     Attributes
     ----------
@@ -26,8 +26,8 @@ class Analysis:
     rate : int
         Hz.
     window : Stft or None
-        The window that the recording will be separated with as far as is known; counting looks at every second, fourth ...
-        frame of it where their windows are equally long.
+        The window that the separation will probably use; if the window for counting is equally long, counting uses every second,
+        fourth ... of its frames.
     """
 
     x: np.ndarray = field(repr=False)
@@ -41,26 +41,26 @@ class Analysis:
         return len(self.x)
 
     def spectra(self, stft: Stft) -> np.ndarray:
-        """(F, M, T) of x, computed once for each window."""
+        """(F, M, T) spectra of x, computed once for each window."""
         if stft not in self._spectra:
             self._spectra[stft] = stft.forward(self.x)
         return self._spectra[stft]
 
     @cached_property
     def subset(self) -> SubsetSeparation | None:
-        """ICA in some of the frequencies; None where the recording is too short."""
+        """ICA in a subset of the frequencies; None if the recording is too short."""
         parts = subset_ica.parts(self.x.shape[1], self.rate)
-        stft, halved = subset_window([part.stop - part.start for part in parts], self.rate)
-        spectra = [self._thinned(stft)] if len(parts) == 1 else [stft.forward(self.x[:, part]) for part in parts]
-        return subset_ica.separate_subset(spectra, stft, self.rate, halved)
+        stft, halvings = subset_window([part.stop - part.start for part in parts], self.rate)
+        spectra = [self._decimated(stft)] if len(parts) == 1 else [stft.forward(self.x[:, part]) for part in parts]
+        return subset_ica.separate_subset(spectra, stft, self.rate, halvings)
 
-    def _thinned(self, stft: Stft) -> np.ndarray:
-        """Spectra by `stft`: frames of `window`, where that is as long and its hop a fraction of this one's."""
+    def _decimated(self, stft: Stft) -> np.ndarray:
+        """Spectra by `stft`: frames of `window`, if that is equally long and its hop a fraction of that of `stft`."""
         dense = self.window
         if dense is None or dense.n_fft != stft.n_fft or stft.hop % dense.hop:
             return self.spectra(stft)
         step = stft.hop // dense.hop
-        # frame t of the sparse one begins t hops minus its lead before sample 0: that is frame t step + step - 1 of the dense one
+        # frame t of `stft` is frame t step + step - 1 of `window`, as each first frame begins n_fft - hop before sample 0
         return self.spectra(dense)[:, :, step - 1 :: step][:, :, : stft.n_frames(self.x.shape[1])]
 
     def count(self) -> Count:

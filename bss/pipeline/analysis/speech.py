@@ -1,4 +1,4 @@
-"""Whether a track is speech: what the learned source model measures, held against the limits that were fitted."""
+"""Whether a track is speech: the measures of the learned source model against calibrated thresholds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SYLLABLES = calibration.SPEECH_SYLLABLES.value
 
 
 def speech_evidence(model: Model, tracks: Tracks) -> dict[str, Any]:
-    """For each track whether it is speech, and the numbers behind that: rounded, as what is reported is what decides."""
+    """For each track whether it is speech, and the measures: the rounded ones that are reported decide."""
     measures = speech_measures(model, tracks)
     distance, voiced, syllables = (
         [round(value, 3) for value in values] for values in (measures.distance, measures.voiced, measures.syllables)

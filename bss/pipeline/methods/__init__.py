@@ -1,1 +1,1 @@
-"""The methods that `bss unmix` can take: each a value behind one protocol."""
+"""The separation methods of `bss unmix`, each a value that follows one protocol."""

@@ -1,4 +1,4 @@
-"""AuxIVA, and with fewer talkers than microphones OverIVA."""
+"""AuxIVA, or OverIVA with fewer talkers than microphones."""
 
 from __future__ import annotations
 

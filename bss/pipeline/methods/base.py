@@ -1,7 +1,7 @@
-"""What a method is: a value that says what it needs, chooses its window and learns a separation.
+"""The protocol of a method: a value that states what it needs, chooses its window and learns a separation.
 
-A method of one's own has the six members of `Method` and is passed as `bss.unmix(x, rate, method=...)`; docs/methods.md has one
-in thirty lines.
+A method of your own has the six members of `Method` and is passed as `bss.unmix(x, rate, method=...)`; docs/methods.md has an
+example of thirty lines.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from bss.solvers.result import Separation
 
 if TYPE_CHECKING:
     from bss.networks.files import Weights
-    from bss.pipeline.filters import Model
+    from bss.pipeline.filters.models import Model
 
 Progress = Callable[[float], Any]
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a method asks of a recording, and what may be said of its tracks.
+    """What a method requires of a recording, and how its tracks are assessed.
 
     Attributes
     ----------
     delay_free : bool
-        The mixing must be free of delays and echo.
+        The mixture must be instantaneous.
     more_talkers : bool
         It can separate more talkers than microphones.
     per_mic : bool
-        It can give each talker at a microphone of their own.
+        It can estimate each talker at a different microphone.
     success : {"room", "desk"} or None
-        Which estimate of success was calibrated on its tracks.
+        The estimate of success that is calibrated for its tracks.
     """
 
     delay_free: bool = False
@@ -46,7 +46,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Size:
-    """How large a separation is: M microphones, N talkers, n samples, and the STFT, if any."""
+    """The size of a separation: M microphones, N talkers, n samples, and the STFT, if any."""
 
     n_mics: int
     n_sources: int
@@ -56,18 +56,18 @@ class Size:
 
 @dataclass(frozen=True)
 class Task:
-    """What a method learns from.
+    """The input of a method.
 
     Attributes
     ----------
     x : np.ndarray
-        (M, n) usable channels, float32, or float64 where single precision diverged.
+        (M, n) usable channels, float32, or float64 after single precision diverged.
     X : np.ndarray
-        (F, M, T) their spectra; x itself for a method without an STFT.
+        (F, M, T) their spectra; x itself for a method without STFT.
     rate : int
         Hz.
     stft : Stft or None
-        The window that the method chose.
+        The window of the method.
     n_sources : int
         N.
     effort : str
@@ -75,11 +75,11 @@ class Task:
     reference : int
         Index of the reference microphone among the M.
     rng : int
-        Seed.
+        Random seed.
     weights : path or None
-        The source model's file, where it is not the one that ships.
+        File of the source model; None for the built-in one.
     progress : callable or None
-        Called with the share that is done.
+        Called with the fraction that is done.
     """
 
     x: np.ndarray = field(repr=False)
@@ -94,7 +94,7 @@ class Task:
     progress: Progress | None = None
 
     def iterations(self, total: int, done: int = 0) -> Callable[[int, float], Any] | None:
-        """A solver's callback that reports the share of `total` iterations, of which `done` came before."""
+        """A callback for a solver that reports the fraction of `total` iterations, `done` of which precede it."""
         progress = self.progress
         if progress is None:
             return None
@@ -102,18 +102,18 @@ class Task:
 
 
 class Estimate(Protocol):
-    """What a method has learned of a recording: its talkers at any microphone, in no particular order.
+    """The result of a method: the talkers at any microphone, in no particular order.
 
     Attributes
     ----------
     method : str
-        The method by the name under which it is reported.
+        The name of the method in reports.
     stages : mapping
-        The solves that led here, by name, in order.
+        Name to result of each solver, in the order in which they ran.
     stft : Stft or None
         The window of the filters.
     source_model : mapping or None
-        What the learned source model did, as result.json holds it.
+        What the learned source model did, for result.json.
     """
 
     @property
@@ -129,26 +129,26 @@ class Estimate(Protocol):
     def source_model(self) -> Mapping[str, Any] | None: ...
 
     def image_powers(self) -> np.ndarray:
-        """(N, M) power of each talker at each microphone, up to one factor."""
+        """(N, M) power of each talker at each microphone, up to a common factor."""
 
     def cross_spectra(self, mics: np.ndarray) -> np.ndarray | None:
-        """(F, N, M) cross-spectra of talker n at every microphone with microphone mics[n]; None where there are no delays."""
+        """(F, N, M) cross-spectra of talker n between every microphone and microphone mics[n]; None without delays."""
 
     def tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) float32: talker n as microphone mics[n] hears them."""
+        """(N, n) float32: the image of talker n at microphone mics[n]."""
 
     def linear_tracks(self, mics: np.ndarray) -> np.ndarray | None:
-        """(N, n) the same by linear filters alone; None where `tracks` are that already."""
+        """(N, n) the same by linear filters only; None if `tracks` are linear already."""
 
     def separated(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) what the blind separation alone gives, which the estimate of success is calibrated on."""
+        """(N, n) the same by the blind separation only, for which the estimate of success is calibrated."""
 
     def model(self, order: np.ndarray, mics: np.ndarray) -> Model:
-        """What makes track k from any block: talker order[k] at microphone mics[k]."""
+        """The filters that make track k of any block: talker order[k] at microphone mics[k]."""
 
 
 class Method(Protocol):
-    """A way to separate a recording. `name` is what `--method` and result.json call it."""
+    """A separation method. `name` is its name for `--method` and in result.json."""
 
     @property
     def name(self) -> str: ...
@@ -157,26 +157,26 @@ class Method(Protocol):
     def needs(self) -> Needs: ...
 
     def window(self, n: int, rate: int) -> Stft | None:
-        """The STFT for n samples; None for a method that works on samples. InputError where they are too few."""
+        """The STFT for n samples; None for a method in the time domain. Raises InputError if they are too few."""
 
     def learn(self, task: Task) -> Estimate | Separation:
-        """Separate. A `Separation` must have a demixing."""
+        """Separate. A `Separation` must have a demixing matrix."""
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """Whether the tracks need not sum to the reference microphone, and what is left is a track of its own."""
+        """Whether the tracks need not add up to the reference microphone, so that the rest becomes a track."""
 
     def memory(self, size: Size) -> int:
-        """Bytes at the peak, about."""
+        """Approximate peak memory in bytes."""
 
 
 def signal_bytes(size: Size) -> int:
-    """Bytes of the recording and its tracks."""
+    """Memory of the recording and its tracks in bytes."""
     return 4 * size.n * (2 * size.n_mics + 2 * size.n_sources)
 
 
 def spectra_bytes(size: Size, *, variances: bool = False) -> int:
-    """Bytes of spectra of microphones and talkers, each twice, with a variance for each talker, bin and frame where asked for."""
+    """Memory in bytes of spectra of microphones and talkers, each twice, and if wanted of the variances (F, N, T)."""
     if size.stft is None:
         return 0
-    one = 8 * size.n * size.stft.n_fft // (2 * size.stft.hop)  # one channel's complex64 bins
-    return one * (2 * size.n_mics + 2 * size.n_sources) + (one // 2 * size.n_sources if variances else 0)
+    channel = 8 * size.n * size.stft.n_fft // (2 * size.stft.hop)  # complex64
+    return channel * (2 * size.n_mics + 2 * size.n_sources) + (channel // 2 * size.n_sources if variances else 0)

@@ -1,4 +1,4 @@
-"""More talkers than microphones: masks by cACGMM, then the multichannel Wiener filter that they lead to."""
+"""More talkers than microphones: masks by cACGMM, then the multichannel Wiener filter of a full-rank model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.pipeline.filters import SpatialCovariances
+from bss.pipeline.filters.models import SpatialCovariances
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.estimate import cross_spectra_of_tracks
 from bss.pipeline.windows import medium_window
@@ -17,29 +17,29 @@ from bss.solvers import fullrank, masks
 from bss.solvers.result import Separation, without_demixing
 
 MASK_ITERATIONS = 40
-# Of the full-rank model: on rooms with 3 talkers and 2 microphones it gains about 2 dB over masks by then, and loses some of it
-# later where there is much echo (docs/methods.md).
+# Of the full-rank model: in rooms with 3 talkers and 2 microphones it then gains about 2 dB over masks, but more iterations lose
+# part of that if there is much echo (docs/methods.md).
 FILTER_ITERATIONS = 15
 
 
 @dataclass(frozen=True)
 class WienerEstimate:
-    """Talkers that a filter of every bin and frame gives, at any microphone.
+    """Outputs of a multichannel Wiener filter at any microphone.
 
     Attributes
     ----------
     method : str
-        The name under which it is reported.
+        The name of the method in reports.
     stages : mapping
-        The solves that led here; the last holds the talkers at the first microphone.
+        Name to result of each solver; the last has the images at the first microphone.
     stft, n_samples, rate
         Of the recording.
     images : callable
-        (F, N, T) the talkers at a microphone.
+        Microphone to images (F, N, T) there.
     powers : np.ndarray
-        (N, M) of each talker at each microphone.
+        (N, M) power of each talker at each microphone.
     covariances : callable
-        R (F, N, M, M) of the talkers in every bin, for new blocks.
+        Returns the spatial covariances R (F, N, M, M), for filtering other blocks.
     """
 
     method: str
@@ -57,11 +57,11 @@ class WienerEstimate:
         return self.powers
 
     def cross_spectra(self, mics: np.ndarray) -> np.ndarray:
-        """Of the talkers' images."""
+        """(F, N, M) of the images."""
         return cross_spectra_of_tracks(self.tracks, mics, self.powers.shape[1], self.rate)
 
     def tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) float32: talker n as microphone mics[n] hears them."""
+        """(N, n) float32: the image of talker n at microphone mics[n]."""
         y = np.empty((len(mics), self.n_samples), np.float32)
         for mic in np.unique(mics):
             Y = list(self.stages.values())[-1].sources if mic == 0 else self.images(int(mic))
@@ -69,7 +69,7 @@ class WienerEstimate:
         return y
 
     def linear_tracks(self, mics: np.ndarray) -> np.ndarray | None:
-        """None: there are no others."""
+        """None: nothing is applied after the filter."""
         return None
 
     def separated(self, mics: np.ndarray) -> np.ndarray:
@@ -77,13 +77,13 @@ class WienerEstimate:
         return self.tracks(mics)
 
     def model(self, order: np.ndarray, mics: np.ndarray) -> SpatialCovariances:
-        """The talkers' covariances, in that order."""
+        """The spatial covariances, with talker order[k] as track k."""
         return SpatialCovariances(self.covariances()[:, order])
 
 
 @dataclass(frozen=True)
 class Cacgmm:
-    """Masks from a mixture of complex angular central Gaussians, then a full-rank model of every talker."""
+    """Masks by a complex angular central Gaussian mixture model, then a full-rank spatial model of each talker."""
 
     name: str = "cacgmm"
     needs: Needs = Needs(more_talkers=True)
@@ -102,7 +102,7 @@ class Cacgmm:
         model = fullrank.from_masks(X, shares)
         model.learn(FILTER_ITERATIONS, task.iterations(total, MASK_ITERATIONS))
         images, powers = model.images(0)
-        message = f"{first.message}, and after {FILTER_ITERATIONS} of the full-rank model, where more do not help"
+        message = f"{first.message}, followed by {FILTER_ITERATIONS} iterations of the full-rank model"
         loss = np.asarray(model.losses)
         last = without_demixing(Separation(None, X, loss, len(loss), converged, message), images)
         stages = {"cacgmm": first, "full-rank": last}
@@ -112,7 +112,7 @@ class Cacgmm:
         )
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """Always: masks leave some of every bin to nobody."""
+        """Always: the filtered talkers do not add up to the microphone."""
         return True
 
     def memory(self, size: Size) -> int:

@@ -1,4 +1,4 @@
-"""Close microphones, one for each talker: the microphones say which output is who, in every frequency bin by itself."""
+"""One close microphone per talker: levels at the microphones solve the permutation problem in each bin separately."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TINY = np.finfo(np.float64).tiny
 class CloseMics:
     """FD-ICA in the order of the microphones.
 
-    ICA in every bin alone has no model of speech to be wrong about. Its one problem, which output is who, the microphones
-    solve, and long windows hold the echo.
+    ICA in each bin does not rely on a model of speech. The microphones solve its permutation problem, and long windows cover the
+    echo.
     """
 
     name: str = "fdica-per-mic"
@@ -36,13 +36,13 @@ class CloseMics:
         return subset_window([n], rate)[0]
 
     def learn(self, task: Task) -> LinearEstimate:
-        """As many talkers as microphones, talker k being the one of microphone k."""
+        """As many talkers as microphones; talker k is that of microphone k."""
         solved = fdica(task.X, n_iter=ITERATIONS, tol=0.0, callback=task.iterations(ITERATIONS))
         order = _order(relative_powers(np.abs(solved.mixing) ** 2, np.abs(solved.sources) ** 2, task.X))
         return linear(self.name, task, {"fdica": solved.permuted(order)})
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """Every track is at a microphone of its own: there is nothing that they should sum to."""
+        """Never: each track is at a different microphone, so that their sum means nothing."""
         return False
 
     def memory(self, size: Size) -> int:
@@ -51,31 +51,31 @@ class CloseMics:
 
 
 def agreement(subset: SubsetSeparation | None) -> float | None:
-    """Share of sources and bins where loudness and rhythm point to the same talker; None where nothing can be said.
+    """Share of sources and bins in which levels and activity indicate the same talker; None if the recording is too short.
 
-    In every bin each output is given to the microphone that hears it best. Where everyone has a microphone, the bins of one
-    microphone are then loud in the same frames; where nobody has, they are those of everybody.
+    In each bin every output is assigned to the microphone at which it is strongest. If every talker has a microphone, the outputs
+    of one microphone are then active in the same frames; otherwise they are a mix of all talkers.
     """
     if subset is None:
         return None
-    order = _order(subset.spread)[:, :, None]
+    order = _order(subset.relative_powers)[:, :, None]
     return _consistency(np.take_along_axis(permutation.shares(subset.powers), order, axis=1))
 
 
-def _order(spread: np.ndarray) -> np.ndarray:
-    """(F, M): the source of spread (F, M, N) that belongs to each microphone, by the largest product of powers in every bin."""
-    from scipy.optimize import linear_sum_assignment  # a quarter of a second, which few need
+def _order(powers: np.ndarray) -> np.ndarray:
+    """(F, M) source of each microphone, from relative powers (F, M, N): the assignment with the largest product in each bin."""
+    from scipy.optimize import linear_sum_assignment  # imported here, as it takes a quarter of a second
 
-    return np.stack([linear_sum_assignment(-np.log(s + TINY))[1] for s in spread.astype(np.float64)])
+    return np.stack([linear_sum_assignment(-np.log(p + TINY))[1] for p in powers.astype(np.float64)])
 
 
 def _consistency(activity: np.ndarray) -> float:
-    """Share of sources and bins of activity (F, N, T) that correlate best with the other bins of the same source."""
+    """Share of sources and bins of `activity` (F, N, T) that correlate best with the other bins of the same source."""
     from scipy.optimize import linear_sum_assignment
 
     v = activity - activity.mean(2, keepdims=True)
-    length = np.linalg.norm(v, axis=2, keepdims=True)
-    v /= np.where(length > 0, length, 1)
+    norm = np.linalg.norm(v, axis=2, keepdims=True)
+    v /= np.where(norm > 0, norm, 1)
     others = np.einsum("knt,fmt->fnm", v, v, optimize=True) - np.einsum("fnt,fmt->fnm", v, v)
     best = np.stack([linear_sum_assignment(-fit)[1] for fit in others])
     return float(np.mean(best == np.arange(v.shape[1])))

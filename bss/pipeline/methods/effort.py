@@ -1,4 +1,4 @@
-"""How much time a method for rooms spends."""
+"""How much computation a method for rooms takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """Iterations of ICA, candidates for the order of the bins, iterations of ILRMA, and passes of the source model."""
+    """Iterations of ICA, candidate alignments of the bins, iterations of ILRMA, and passes of the source model."""
 
     ica: int
     candidates: int

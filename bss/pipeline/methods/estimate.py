@@ -1,4 +1,4 @@
-"""The estimate of every method that learns a demixing."""
+"""The estimate of the methods that learn a demixing matrix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bss.errors import UsageError
-from bss.pipeline.filters import Demixing
+from bss.pipeline.filters.models import Demixing
 from bss.pipeline.methods.base import Task
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
@@ -20,24 +20,24 @@ DELAY_FRAME_SECONDS = 0.256
 
 @dataclass(frozen=True)
 class LinearEstimate:
-    """Talkers that a demixing makes of a recording, before they have a scale and an order.
+    """Outputs of a demixing matrix, before scaling and ordering.
 
     Attributes
     ----------
     method : str
-        The name under which it is reported.
+        The name of the method in reports.
     separation : Separation
-        Of `observed`.
+        The result of the last solver, for `observed`.
     observed : np.ndarray
         (M, n) samples, or (F, M, T) spectra.
     stft : Stft or None
-        What made the spectra.
+        The window of the spectra.
     n_samples : int
         n of the recording.
     stages : mapping
-        The solves that led here, by name, in order; the last is `separation`.
+        Name to result of each solver, in the order in which they ran; the last is `separation`.
     source_model : mapping or None
-        Why the learned source model was not applied, where it was asked.
+        Why the learned source model was not applied; None if the method does not use it.
     """
 
     method: str
@@ -50,19 +50,19 @@ class LinearEstimate:
 
     @cached_property
     def demixing(self) -> Demixing:
-        """W, and A, the one estimate of the mixing that scale, order and delays are read from."""
+        """W and A; scale, order and delays all follow from this A."""
         return Demixing(self.separation.demixing, self.separation.mixing)
 
     def image_powers(self) -> np.ndarray:
-        """(N, M) power of each talker at each microphone, up to one factor."""
+        """(N, M) power of each talker at each microphone, up to a common factor."""
         A, S = self.demixing.A, self.separation.sources
         if S.ndim == 2:
             S, A = S[None], A[None]
-        own = np.stack([np.einsum("ft,ft->f", S[:, n], S[:, n].conj()).real for n in range(S.shape[1])], axis=1)  # (F, N)
-        return np.asarray(np.einsum("fmn,fn->nm", np.abs(A) ** 2, own), np.float64)
+        powers = np.stack([np.einsum("ft,ft->f", S[:, n], S[:, n].conj()).real for n in range(S.shape[1])], axis=1)  # (F, N)
+        return np.asarray(np.einsum("fmn,fn->nm", np.abs(A) ** 2, powers), np.float64)
 
     def cross_spectra(self, mics: np.ndarray) -> np.ndarray | None:
-        """(F, N, M) of the images of each talker at every microphone and at their own; None where the mixing has no delays."""
+        """(F, N, M) of the images of talker n at every microphone and at mics[n]; None for an instantaneous mixture."""
         if self.stft is None:
             return None
         A = self.demixing.A.swapaxes(1, 2)  # (F, N, M)
@@ -71,7 +71,7 @@ class LinearEstimate:
         return np.asarray(power * A * own.conj())
 
     def tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) float32: talker n as microphone mics[n] hears them."""
+        """(N, n) float32: the image of talker n at microphone mics[n]."""
         Y = self.demixing.scaled(self.separation.sources, mics)
         return np.asarray(Y if self.stft is None else self.stft.inverse(Y, self.n_samples), np.float32)
 
@@ -84,31 +84,31 @@ class LinearEstimate:
         return self.tracks(mics)
 
     def model(self, order: np.ndarray, mics: np.ndarray) -> Demixing:
-        """The demixing, in that order."""
+        """The demixing, with talker order[k] as track k."""
         return self.demixing.ordered(order)
 
 
 def linear(method: str, task: Task, stages: Mapping[str, Separation]) -> LinearEstimate:
-    """The estimate whose last stage is the result.
+    """The estimate that consists of the last stage.
 
     Raises
     ------
     UsageError
-        That stage has no demixing.
+        That stage has no demixing matrix.
     """
     last = list(stages.values())[-1]
     if last.demixing is None:
         raise UsageError(
-            f"the method {method} gave a separation without a demixing",
-            "tracks at any microphone need one, or an estimate of their own (bss.pipeline.methods.base.Estimate)",
-            "a solver with a demixing, such as bss.auxiva",
+            f"the method {method} returned a separation without a demixing matrix",
+            "images at the microphones are computed from it", "a solver with a demixing matrix, such as bss.auxiva, or a method "
+            "that returns an Estimate of its own (bss.pipeline.methods.base)",
         )  # fmt: skip
     return LinearEstimate(method, last, task.X, task.stft, task.x.shape[1], stages)
 
 
 def cross_spectra_of_tracks(tracks: Callable[[np.ndarray], np.ndarray], mics: np.ndarray, n_mics: int, rate: int) -> np.ndarray:
-    """(F, N, M) of talkers that no matrix makes: `tracks` gives them (N, n) at one microphone after another."""
+    """(F, N, M) cross-spectra of talkers without a demixing matrix, from their tracks (N, n) at each microphone."""
     stft = Stft(1 << max(5, round(np.log2(DELAY_FRAME_SECONDS * rate))))
-    own = stft.forward(tracks(mics))
+    Y = stft.forward(tracks(mics))
     images = (stft.forward(tracks(np.full(len(mics), m))) for m in range(n_mics))
-    return np.stack([np.einsum("fnt,fnt->fn", image, own.conj()) for image in images], axis=2)
+    return np.stack([np.einsum("fnt,fnt->fn", image, Y.conj()) for image in images], axis=2)

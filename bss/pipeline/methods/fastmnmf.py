@@ -1,4 +1,4 @@
-"""FastMNMF2: low-rank talkers whose spatial covariances one matrix per bin makes diagonal, and a Wiener filter of them."""
+"""FastMNMF2: an NMF of each talker, jointly diagonalised spatial covariances, and a multichannel Wiener filter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FastMnmf:
         return medium_window(n, rate)
 
     def learn(self, task: Task) -> WienerEstimate:
-        """One solve, and the talkers' images at every microphone."""
+        """One solve, and the images at every microphone."""
         assert task.stft is not None
         n_iter = ITERATIONS[task.effort]
         solved, model = mnmf.fit(
@@ -40,7 +40,7 @@ class FastMnmf:
         )
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """The talkers sum to the microphone."""
+        """Never: the talkers add up to the microphone."""
         return False
 
     def memory(self, size: Size) -> int:

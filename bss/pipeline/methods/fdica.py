@@ -1,4 +1,4 @@
-"""FD-ICA: ICA in every frequency bin with windows as long as the echo, and one order of the talkers for all bins."""
+"""FD-ICA: ICA in each frequency bin, with windows that are long compared with the echo, and permutation alignment."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FdIca:
 
 
 def separate_bins(task: Task, *, later: int = 0) -> Separation:
-    """FD-ICA of the task, with `later` iterations of something else to come."""
+    """FD-ICA, for whose progress `later` iterations of another solver follow."""
     effort = EFFORTS[task.effort]
     return fdica.fdica(
         task.X, n_sources=task.n_sources, n_iter=effort.ica, tol=0.0, rng=task.rng, candidates=effort.candidates, activity="log",

@@ -1,4 +1,4 @@
-"""ILRMA that begins with FD-ICA: a low-rank model of each talker for a demixing that is nearly right."""
+"""ILRMA initialised by FD-ICA: a low-rank model of each talker refines a demixing that is nearly right."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bss.solvers.mm import majorise_minimise
 from bss.solvers.nmf import fit_nmf
 from bss.solvers.result import Separation
 
-COMPONENTS = 20  # of a talker's NMF: 5 or 10 lose what ICA has reached, 30 gain nothing more (docs/methods.md)
+COMPONENTS = 20  # of each talker's NMF: 5 or 10 lose what ICA has achieved, 30 gain nothing more (docs/methods.md)
 
 
 @dataclass(frozen=True)
 class Ilrma:
-    """FD-ICA and ILRMA; FD-ICA where the effort has no iterations for ILRMA."""
+    """FD-ICA and ILRMA; only FD-ICA with an effort that has no iterations for ILRMA."""
 
     name: str = "ilrma"
     needs: Needs = Needs(success="room")
@@ -35,7 +35,7 @@ class Ilrma:
         return long_window(n, rate)
 
     def learn(self, task: Task) -> LinearEstimate:
-        """Both solves."""
+        """FD-ICA, then ILRMA."""
         effort = EFFORTS[task.effort]
         first = separate_bins(task, later=effort.ilrma)
         if not effort.ilrma:
@@ -55,8 +55,8 @@ class Ilrma:
 def refined(
     X: np.ndarray, first: Separation, effort: str, rng: int, callback: Callable[[int, float], Any] | None = None
 ) -> Separation:
-    """ILRMA from a separation of X (F, M, T) that is nearly right."""
-    # at the scale of a microphone, so that bins are as loud as in the recording when the NMF begins
+    """ILRMA of X (F, M, T), initialised by a separation that is nearly right."""
+    # scaled to a microphone, so that the NMF starts from the levels of the recording
     first = scaling.projection_back(first, X)
     basis, activation = fit_nmf(first.sources, COMPONENTS, rng=rng)
     return majorise_minimise(

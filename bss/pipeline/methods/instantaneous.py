@@ -14,19 +14,19 @@ from bss.solvers.jade import jade
 from bss.solvers.picard import picard_o
 from bss.solvers.result import Separation
 
-ITERATIONS = 50  # about as many as take place, of which progress is a share
+ITERATIONS = 50  # typical number until convergence, for progress
 
 
 @dataclass(frozen=True)
 class Instantaneous:
-    """A solver of samples x = A s."""
+    """A solver for x = A s in the time domain."""
 
     name: str
     solve: Callable[[Task], Separation]
     needs: Needs = Needs(delay_free=True, success="desk")
 
     def window(self, n: int, rate: int) -> Stft | None:
-        """None: it works on samples."""
+        """None: it works in the time domain."""
         return None
 
     def learn(self, task: Task) -> LinearEstimate:

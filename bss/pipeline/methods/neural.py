@@ -1,8 +1,8 @@
-"""FD-ICA and the learned source model: each talker without what the separation has left of the others.
+"""FD-ICA, then the learned source model, which removes what the separation has left of the other talkers.
 
-The model compares every track with the sum of all others and estimates the talker without them. With more than one pass, its
-estimate is first the variance of that talker in a further separation, with longer windows than a blind one could learn from
-(`refine`). Where no track sounds like speech, or a track would change too much, the model steps aside.
+The model compares each track with the sum of all others and estimates the talker without them. With more than one pass, the
+estimates first serve as variances in a further separation with longer windows (`refine`). If no track sounds like speech, or a
+track would change too much, the model is not applied.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bss.networks.source_model import apply
 from bss.pipeline import calibration
 from bss.pipeline.analysis.ordering import order_at
 from bss.pipeline.analysis.speech import speech_evidence
-from bss.pipeline.filters import Demixing
+from bss.pipeline.filters.models import Demixing
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.effort import EFFORTS
 from bss.pipeline.methods.estimate import LinearEstimate, linear
@@ -34,26 +34,26 @@ CHANGE = calibration.SPEECH_CHANGE.value
 
 @dataclass(frozen=True)
 class EnhancedEstimate:
-    """Talkers that the source model has made of a linear estimate.
+    """The output of the source model for a linear estimate.
 
     Attributes
     ----------
     x : np.ndarray
         (M, n) the recording.
     first : LinearEstimate
-        FD-ICA, its talkers in the order of the tracks.
+        The result of FD-ICA, its talkers in the order of the tracks.
     reference : int
-        The microphone that the model's tracks are heard at.
-    enhanced, linear : np.ndarray
-        (N, n) the tracks there, and those that the model was given.
+        The microphone at which the model was applied.
+    enhanced, linear, blind : np.ndarray
+        (N, n) output and input of the model there, and the tracks of the first estimate.
     refinement : Refined or None
-        What made the latter, where it was not the first estimate.
+        The separation that made its input, if that is not the first estimate.
     weights : path or None
-        The model's file.
+        File of the model; None for the built-in one.
     rate : int
         Hz.
     source_model : mapping
-        What the model did.
+        What the model did, for result.json.
     """
 
     x: np.ndarray = field(repr=False)
@@ -61,6 +61,7 @@ class EnhancedEstimate:
     reference: int
     enhanced: np.ndarray = field(repr=False)
     linear: np.ndarray = field(repr=False)
+    blind: np.ndarray = field(repr=False)
     refinement: Refined | None
     weights: Weights
     rate: int
@@ -69,7 +70,7 @@ class EnhancedEstimate:
 
     @property
     def stages(self) -> Mapping[str, Separation]:
-        """The solves of the first estimate."""
+        """The solvers of the first estimate."""
         return self.first.stages
 
     def image_powers(self) -> np.ndarray:
@@ -81,14 +82,14 @@ class EnhancedEstimate:
         return self.first.cross_spectra(mics)
 
     def tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) the model's tracks; at other microphones than the reference it is applied to the linear tracks there."""
+        """(N, n) output of the model; at other microphones than the reference it is applied to the linear tracks there."""
         if (mics == self.reference).all():
             return self.enhanced
         model = apply.load(self.weights)
         return apply.enhance(model, apply.prepare(model, self.linear_tracks(mics), self.rate))
 
     def linear_tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(N, n) what the model was given."""
+        """(N, n) input of the model."""
         if (mics == self.reference).all():
             return self.linear
         if self.refinement is None:
@@ -98,10 +99,12 @@ class EnhancedEstimate:
 
     def separated(self, mics: np.ndarray) -> np.ndarray:
         """(N, n) the tracks of FD-ICA."""
+        if (mics == self.reference).all():
+            return self.blind
         return self.first.tracks(mics)
 
     def model(self, order: np.ndarray, mics: np.ndarray) -> Demixing:
-        """The demixing of the linear tracks, in that order."""
+        """The demixing of the linear tracks, with talker order[k] as track k."""
         demixing = self.first.demixing if self.refinement is None else self.refinement.demixing
         return demixing.ordered(order)
 
@@ -113,7 +116,7 @@ class EnhancedEstimate:
 
 @dataclass(frozen=True)
 class Neural:
-    """FD-ICA, then the learned source model; ILRMA where the model steps aside."""
+    """FD-ICA, then the learned source model, or ILRMA if the model is not applied."""
 
     name: str = "neural"
     needs: Needs = Needs(per_mic=False, success="room")
@@ -133,13 +136,13 @@ class Neural:
         result = apply_model(task, tracks)
         if isinstance(result, Enhancement):
             return EnhancedEstimate(
-                task.x, first, task.reference, result.tracks, result.linear, result.refinement, task.weights, task.rate,
+                task.x, first, task.reference, result.tracks, result.linear, tracks, result.refinement, task.weights, task.rate,
                 result.evidence,
             )  # fmt: skip
         return _without_model(solved, task, result)
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """Always: what the model takes out of the tracks is left."""
+        """Always: it contains what the model removes."""
         return True
 
     def memory(self, size: Size) -> int:
@@ -149,7 +152,7 @@ class Neural:
 
 @dataclass(frozen=True)
 class Enhancement:
-    """Tracks (N, n) of the source model, the linear ones (N, n) that it was given, and what made those if they are new."""
+    """Output and input (N, n) of the source model, and the further separation that made the input, if any."""
 
     tracks: np.ndarray
     linear: np.ndarray
@@ -158,7 +161,7 @@ class Enhancement:
 
 
 def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
-    """The estimate with its talkers in another order."""
+    """The estimate with talker talkers[k] in place k."""
     separation = estimate.separation
     permuted = separation.permuted(np.broadcast_to(talkers, (len(separation.demixing), len(talkers))))
     *earlier, last = estimate.stages
@@ -167,13 +170,13 @@ def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
 
 
 def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | dict[str, Any]:
-    """What the source model makes of tracks (N, n) at the reference microphone; only the evidence where it steps aside."""
+    """Apply the source model to tracks (N, n) at the reference microphone; only the evidence if it is not applicable."""
     passes = max(1, EFFORTS[task.effort].passes)
     model = apply.load(task.weights)
     prepared = apply.prepare(model, tracks, task.rate)
     evidence = {**speech_evidence(model, prepared), "looks": passes}
     if not any(evidence["speech"]):
-        return {"applied": False, "why": "no track sounds like the speech it has learned", **evidence}
+        return {"applied": False, "why": "no track sounds like speech", **evidence}
     linear_tracks, enhanced, refinement = tracks, apply.enhance(model, prepared), None
     for _ in range(passes - 1):
         refinement = refine(task.x, task.rate, linear_tracks, enhanced, reference=task.reference)
@@ -182,12 +185,12 @@ def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | dict[str, Any]:
     changes = [round(_db(enhanced[n] - linear_tracks[n], linear_tracks[n]), 1) for n in range(len(tracks))]
     evidence |= {"change_db": changes, "change_below_db": CHANGE}
     if max(changes) > CHANGE:
-        return {"applied": False, "why": "it would have changed a track too much to be trusted", **evidence}
+        return {"applied": False, "why": "it would have changed a track so much that the result could not be trusted", **evidence}
     return Enhancement(enhanced, linear_tracks, refinement, {"applied": True, "why": "", **evidence})
 
 
 def _without_model(first: LinearEstimate, task: Task, evidence: Mapping[str, Any]) -> LinearEstimate:
-    """ILRMA from FD-ICA, where it is any better."""
+    """ILRMA from FD-ICA; FD-ICA itself if ILRMA is not used with so many microphones, or such an effort."""
     W = first.separation.demixing
     if W.shape[1] != W.shape[2] or not EFFORTS[task.effort].ilrma:
         return replace(first, method="fdica", source_model=evidence)
@@ -197,7 +200,7 @@ def _without_model(first: LinearEstimate, task: Task, evidence: Mapping[str, Any
 
 
 def _db(part: np.ndarray, whole: np.ndarray) -> float:
-    """Power of one signal over another in dB; far below where both are silent."""
+    """Power of one signal relative to another in dB; -30 dB if both are silent."""
     tiny = np.finfo(np.float64).tiny
     return float(10 * np.log10((np.vdot(part, part) + tiny) / (np.vdot(whole, whole) + 1e3 * tiny)))
 

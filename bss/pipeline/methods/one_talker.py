@@ -1,4 +1,4 @@
-"""One talker in a room: there is nothing to separate, and no filter makes a microphone sound better than it does."""
+"""One talker in a room: nothing has to be separated, and the best track is the recording of the microphone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bss.pipeline.filters import Microphone
+from bss.pipeline.filters.models import Microphone
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes
 from bss.pipeline.methods.estimate import cross_spectra_of_tracks
 from bss.signals.stft import Stft
@@ -16,7 +16,7 @@ from bss.solvers.result import Separation
 
 @dataclass(frozen=True)
 class OneTalkerEstimate:
-    """The only talker is what every microphone recorded."""
+    """The images of the only talker are the recordings of the microphones."""
 
     x: np.ndarray = field(repr=False)
     rate: int
@@ -30,15 +30,15 @@ class OneTalkerEstimate:
         return np.asarray(np.sum(np.square(self.x, dtype=np.float64), axis=1)[None])
 
     def cross_spectra(self, mics: np.ndarray) -> np.ndarray:
-        """Of the microphones themselves."""
+        """(F, N, M) of the microphones."""
         return cross_spectra_of_tracks(self.tracks, mics, len(self.x), self.rate)
 
     def tracks(self, mics: np.ndarray) -> np.ndarray:
-        """(1, n) what the microphone recorded."""
+        """(1, n) the recording of the microphone."""
         return np.asarray(self.x[mics], np.float32)
 
     def linear_tracks(self, mics: np.ndarray) -> np.ndarray | None:
-        """None: nothing was done."""
+        """None: the track is linear."""
         return None
 
     def separated(self, mics: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ class OneTalkerEstimate:
 
 @dataclass(frozen=True)
 class OneTalker:
-    """Nothing is separated."""
+    """The method that returns the reference microphone."""
 
     name: str = "none"
     needs: Needs = Needs()
@@ -66,7 +66,7 @@ class OneTalker:
         return OneTalkerEstimate(task.x, task.rate)
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
-        """The track is the microphone."""
+        """Never: the track is the microphone."""
         return False
 
     def memory(self, size: Size) -> int:

@@ -1,4 +1,4 @@
-"""A separation made again with a variance for every talker: windows as long as the hall, and few iterations."""
+"""A further separation with known variances of the talkers, with longer windows and few iterations."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bss.pipeline.filters import Demixing
+from bss.pipeline.filters.models import Demixing
 from bss.signals.stft import Stft, nearest_size
 from bss.signals.windows import fit_n_fft
 from bss.solvers import scaling, updates
 from bss.solvers.contrasts import Known
 from bss.solvers.mm import majorise_minimise
 
-WINDOW_SECONDS = 1.0
+WINDOW_SECONDS, OVERLAP = 1.0, 8
 FEWEST_FRAMES = 64
 ITERATIONS = 3
 
 
 @dataclass(frozen=True)
 class Refined:
-    """Tracks (N, n) at a microphone, and the demixing that makes them."""
+    """Tracks (N, n) at a microphone, and their demixing."""
 
     tracks: np.ndarray
     demixing: Demixing
     stft: Stft
 
 
-def refine(mixture: np.ndarray, rate: int, tracks: np.ndarray, models: np.ndarray, *, reference: int = 0) -> Refined:
-    """Separate a recording (M, n) once more, from tracks (N, n), talker k being about as loud in every bin as models[k] (n,).
+def refine(mixture: np.ndarray, rate: int, tracks: np.ndarray, estimates: np.ndarray, *, reference: int = 0) -> Refined:
+    """Separate a recording (M, n) again, starting from tracks (N, n), with the variances of better estimates (N, n).
 
-    With variances that are nearly right, longer windows do not suffer from how few they are as a blind separation does: in
-    rooms with much echo the demixing gets better the longer they are.
+    A blind separation suffers from the small number of long windows. With variances that are nearly right it does not: in rooms
+    with much echo the demixing improves with their length.
     """
     n = mixture.shape[1]
-    n_fft = fit_n_fft(n, nearest_size(WINDOW_SECONDS * rate), FEWEST_FRAMES, overlap=8)
-    stft = Stft(n_fft, n_fft // 8)
+    n_fft = fit_n_fft(n, nearest_size(WINDOW_SECONDS * rate), FEWEST_FRAMES, overlap=OVERLAP)
+    stft = Stft(n_fft, n_fft // OVERLAP)
     X = stft.forward(mixture)
-    V = np.abs(stft.forward(models)) ** 2
+    V = np.abs(stft.forward(estimates)) ** 2
     start = demixing_of(X, stft.forward(tracks))
     separation = majorise_minimise(X, Known(V), updates.IP, n_sources=len(tracks), n_iter=ITERATIONS, tol=0.0, start=start)
     back = scaling.projection_back(separation, X, reference_mic=reference)
@@ -45,7 +45,7 @@ def refine(mixture: np.ndarray, rate: int, tracks: np.ndarray, models: np.ndarra
 
 
 def demixing_of(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """W (F, N, M) that comes nearest to Y (F, N, T) from X (F, M, T)."""
+    """W (F, N, M) that minimises |Y - W X|, for Y (F, N, T) and X (F, M, T)."""
     C = X @ X.conj().swapaxes(1, 2)
     load = 1e-6 * np.trace(C, axis1=1, axis2=2).real + np.finfo(np.float32).tiny
     C += load[:, None, None].astype(C.dtype) * np.eye(C.shape[1], dtype=C.dtype)

@@ -1,4 +1,4 @@
-"""The methods by name. Importing this module loads no solver, so that the command line can list the names at once."""
+"""The methods by name. Importing this module loads no solver, so that the command line can list the names quickly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bss.errors import check_choice
 if TYPE_CHECKING:
     from bss.pipeline.methods.base import Method
 
-# name: module of this folder, and the value in it
+# name: module in this folder, and the value in it
 _PLACES = {
     "fastica": ("instantaneous", "FASTICA"),
     "infomax": ("instantaneous", "INFOMAX"),
@@ -32,7 +32,7 @@ def by_name(name: str) -> Method:
     Raises
     ------
     UsageError
-        There is none.
+        There is no such method.
     """
     module, value = _PLACES[check_choice("method", name, tuple(_PLACES))]
     method: Method = getattr(import_module(f"bss.pipeline.methods.{module}"), value)
@@ -40,5 +40,5 @@ def by_name(name: str) -> Method:
 
 
 def resolve(method: str | Method) -> Method:
-    """The method that a name or a value stands for."""
+    """The method of that name, or the method itself."""
     return by_name(method) if isinstance(method, str) else method

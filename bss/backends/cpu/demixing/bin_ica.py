@@ -1,4 +1,4 @@
-"""Compiled iteration of ICA in every bin by itself, with weights 1 / |y| of a Laplace contrast, laid out as in `sweep`."""
+"""Compiled iteration of ICA in every bin by itself, with weights 1 / |y| of a Laplace contrast, laid out as in `iva`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
-from bss.backends.cpu.demixing.covariance import sums_of_all
-from bss.backends.cpu.demixing.iss_batched import gather, lanes, scatter, steer_lanes
-from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move, outputs_of_all
+from bss.backends.cpu.demixing.iva import iteration
+from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.outputs import Outputs
 
@@ -43,45 +42,16 @@ def bin_weights(Y, f, frames, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def binwise_sweep_together(first, step, size, group, Y, W, frames, share, change, loss):  # type: ignore[no-untyped-def]
-    """`binwise_sweep` by ISS of as many sources as microphones, a group of bins at a time."""
-    bins, blocks, m, _, width = Y.shape
-    chunks = loss.shape[0]
-    P, S, phi = np.empty((m * m, width), Y.dtype), np.empty((m, 2, width), Y.dtype), np.zeros((blocks, m, width), Y.dtype)
-    G, A = np.empty((m * m, m)), np.empty((m, m), np.complex128)
-    many = lanes(size)
+def bin_update(first, step, solve, n_sources, update, change, loss):  # type: ignore[no-untyped-def]
+    """One iteration, Y, W, C in place; change as in `frame_update`, loss[chunk] the contrast as the iteration began."""
+    Y, chunks = solve.Y, loss.shape[0]
+    phi = np.zeros((Y.shape[1], n_sources, Y.shape[4]), Y.dtype)  # padding stays zero
+    room = make_room(Y, n_sources)
     for c in range(first, chunks, step):
         change[c], loss[c] = 0.0, 0.0
-        end = (c + 1) * bins // chunks
-        for begin in range(c * bins // chunks, end, group):
-            count = min(group, end - begin)
-            for f in range(begin, begin + count):
-                loss[c] += bin_weights(Y, f, frames, phi)
-                sums_of_all(Y, f, phi, P, G)
-                gather(G, 1.0 / frames, f - begin, many[0])
-            change[c] += steer_lanes(size, many, share, count)
-            for f in range(begin, begin + count):
-                scatter(size, many, f - begin, A, W, f)
-                outputs_of_all(Y, f, A, S)
-
-
-@numba.njit(**FAST)
-def binwise_sweep(first, step, Y, W, C, n_sources, frames, share, update, change, loss):  # type: ignore[no-untyped-def]
-    """One iteration, Y, W, C in place; change as in `frame_sweep`, loss[chunk] the contrast as the iteration began."""
-    bins, blocks, m, _, size = Y.shape
-    chunks = loss.shape[0]
-    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
-    phi = np.zeros((blocks, n_sources, size), Y.dtype)  # padding stays zero
-    G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
-    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    loads = np.empty(n_sources)
-    for c in range(first, chunks, step):
-        change[c], loss[c] = 0.0, 0.0
-        for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            loss[c] += bin_weights(Y, f, frames, phi)
-            covariance_sums(update, Y, f, phi, P, G)
-            change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-            all_outputs(update, Y, f, A, S)
+        for f in range(c * Y.shape[0] // chunks, (c + 1) * Y.shape[0] // chunks):
+            loss[c] += bin_weights(Y, f, solve.frames, phi)
+            change[c] += iteration(update, solve, f, phi, room)
 
 
 class BinwiseLaplace:
@@ -94,11 +64,6 @@ class BinwiseLaplace:
     def update(self, method: str) -> float:
         """One iteration; E[2 |y|] summed over bins and sources as it began."""
         y = self.outputs
-        group = y.together(method)
-        if group > 1:
-            y.run(binwise_sweep_together, y.size_type, group, y.Y, y.W, y.n_frames, y.load, y.change, self.loss)
-        else:
-            options = (y.n_sources, y.n_frames, y.load, y.kind(method))
-            y.run(binwise_sweep, y.Y, y.W, y.C, *options, y.change, self.loss)
+        y.run(bin_update, y.solve, y.n_sources, y.kind(method), y.change, self.loss)
         loss: float = float(self.loss.sum()) / y.n_frames
         return loss

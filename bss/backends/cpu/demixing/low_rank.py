@@ -1,31 +1,42 @@
-"""Compiled iteration of ILRMA, Gaussian or Student's t: demixing and low-rank variances in one pass, laid out as in `sweep`."""
+"""Compiled iteration of ILRMA, Gaussian or Student's t: demixing and low-rank variances in one pass, laid out as in `iva`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba.extending import overload
 
 from bss.backends.cpu import threads
-from bss.backends.cpu.demixing.iva import all_outputs, covariance_sums, one_move
+from bss.backends.cpu.demixing.iva import iteration
+from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.logarithm import add_up, added_up, log_sum, split
 from bss.backends.cpu.outputs import Outputs, aligned
+from bss.backends.cpu.tile import ROWS, following, tile
+from bss.backends.numeric import LEAST_VARIANCE
 
-SILENCE = 1e-12  # 120 dB under the recording: no variance of a bin is less
-TILE = 4  # components that share what is loaded
 BINS = 4  # whose sums for the activations are stored at once
 
 
+class Model(NamedTuple):
+    """Low-rank variances: B[n, f, k], H[b, n, k, t], the mean of H (N, K), and the share of its mean that a variance keeps."""
+
+    B: Any
+    H: Any
+    H_mean: Any
+    floor: float
+
+
 @numba.njit(**INNER_FAST)
-def lowest(B, H_mean, f, n, small):  # type: ignore[no-untyped-def]
-    """The floor of the variances of source n in bin f: `small` of their mean, and never so little that 1 / R^2 overflows."""
+def lowest(model, f, n):  # type: ignore[no-untyped-def]
+    """The least variance of source n in bin f: a share of their mean, and never so little that 1 / R^2 overflows."""
+    B, H_mean = model.B, model.H_mean
     mean = 0.0
     for k in range(H_mean.shape[1]):
         mean += B[n, f, k] * H_mean[n, k]
-    return B.dtype.type(small * mean + SILENCE)
+    return B.dtype.type(model.floor * mean + LEAST_VARIANCE)
 
 
 @numba.njit(**INNER_FAST)
@@ -45,8 +56,8 @@ def variances(B, H, f, b, n, small, R):  # type: ignore[no-untyped-def]
         return
     for t in range(frames):
         R[t] = 0
-    for k in range(0, last + 1, TILE):  # a quarter of the loads and stores of R
-        i, j, q = min(k + 1, last), min(k + 2, last), min(k + 3, last)
+    for k in range(0, last + 1, ROWS):  # a quarter of the loads and stores of R
+        i, j, q = following(k, last + 1)
         u, v = B[n, f, k], coefficient(B, n, f, k + 1)
         x, y = coefficient(B, n, f, k + 2), coefficient(B, n, f, k + 3)
         for t in range(frames):
@@ -80,27 +91,16 @@ def sums_of_pair(Y, B, H, f, b, n, floor, tail, sums):  # type: ignore[no-untype
 @numba.njit(**INNER_FAST)
 def sums_of_many(Y, B, H, f, b, n, floor, tail, R, Q, sums):  # type: ignore[no-untyped-def]
     """sums[k] += sum_t |y|^2 / (R C) H[k] and 1 / R H[k] over one block of frames; R, Q (T,) are room for them."""
-    one, zero, components, frames = Y.dtype.type(1), Y.dtype.type(0), H.shape[2], Y.shape[4]
+    one, components, frames = Y.dtype.type(1), H.shape[2], Y.shape[4]
     variances(B, H, f, b, n, floor, R)
     for t in range(frames):
         inverse = one / R[t]
         power = Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
         Q[t] = power * inverse * heavier(inverse, power, tail)
         R[t] = inverse
-    last = components - 1
-    for k in range(0, components, TILE):
-        i, j, q = min(k + 1, last), min(k + 2, last), min(k + 3, last)  # the last may be done again, and is not added again
-        a0, a1, a2, a3, b0, b1, b2, b3 = zero, zero, zero, zero, zero, zero, zero, zero
-        for t in range(frames):
-            above, below = Q[t], R[t]
-            a0 += above * H[b, n, k, t]
-            a1 += above * H[b, n, i, t]
-            a2 += above * H[b, n, j, t]
-            a3 += above * H[b, n, q, t]
-            b0 += below * H[b, n, k, t]
-            b1 += below * H[b, n, i, t]
-            b2 += below * H[b, n, j, t]
-            b3 += below * H[b, n, q, t]
+    for k in range(0, components, ROWS):
+        i, j, q = following(k, components)
+        a0, a1, a2, a3, b0, b1, b2, b3 = tile(Q, R, H[b, n, k], H[b, n, i], H[b, n, j], H[b, n, q])
         add(sums, k, a0, b0)
         add(sums, k + 1, a1, b1)
         add(sums, k + 2, a2, b2)
@@ -116,9 +116,9 @@ def add(sums, k, above, below):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums):  # type: ignore[no-untyped-def]
+def spectral_step(Y, model, f, n, tail, R, Q, sums):  # type: ignore[no-untyped-def]
     """B[n, f] by one multiplicative step, eq. 19 of Kitamura et al. (2016), or eq. 24 of Kitamura et al. (2018) with a tail."""
-    floor = lowest(B, H_mean, f, n, small)
+    B, H, floor = model.B, model.H, lowest(model, f, n)
     sums[:] = 0.0
     for b in range(Y.shape[1]):
         if H.shape[2] > 2:
@@ -127,7 +127,7 @@ def spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums):  # type: igno
             sums_of_pair(Y, B, H, f, b, n, floor, tail, sums)
     for k in range(H.shape[2]):
         if sums[k, 1] > 0.0:
-            B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), SILENCE)
+            B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[k, 0] / sums[k, 1]), LEAST_VARIANCE)
 
 
 def heavier(inverse: Any, power: Any, tail: Any) -> Any:
@@ -144,13 +144,13 @@ def _heavier(inverse, power, tail):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def weights(Y, B, H, H_mean, f, n, frames, small, R, phi, total):  # type: ignore[no-untyped-def]
+def weights(Y, model, f, n, frames, R, phi, total):  # type: ignore[no-untyped-def]
     """phi[b, n, t] = 1 / R, of the frames that are not padding; adds up sum_t |y_n|^2 / R + log R of them."""
-    floor = lowest(B, H_mean, f, n, small)
+    floor = lowest(model, f, n)
     blocks, size = Y.shape[1], Y.shape[4]
     one, zero = Y.dtype.type(1), Y.dtype.type(0)
     for b in range(blocks):
-        variances(B, H, f, b, n, floor, R)
+        variances(model.B, model.H, f, b, n, floor, R)
         fit, exponents, mantissas = zero, zero, 1.0
         for t in range(min(size, frames - b * size)):
             inverse = one / R[t]
@@ -163,14 +163,16 @@ def weights(Y, B, H, H_mean, f, n, frames, small, R, phi, total):  # type: ignor
 
 
 @numba.njit(**INNER_FAST)
-def student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse, total):  # type: ignore[no-untyped-def]
-    """phi = 1 / C, inverse = 1 / R; adds up (log C / R - log(1 - tail)) / tail + log R: with tail = 2 / (dof + 2) that is
-    (1 + dof / 2) log(1 + 2 |y|^2 / (dof R)) + log R."""
-    floor = lowest(B, H_mean, f, n, small)
+def student_weights(Y, model, f, n, frames, tail, R, phi, inverse, total):  # type: ignore[no-untyped-def]
+    """phi = 1 / C, inverse = 1 / R; adds up (log C / R - log(1 - tail)) / tail + log R.
+
+    With tail = 2 / (dof + 2) that is (1 + dof / 2) log(1 + 2 |y|^2 / (dof R)) + log R.
+    """
+    floor = lowest(model, f, n)
     blocks, size = Y.shape[1], Y.shape[4]
     one = Y.dtype.type(1)
     for b in range(blocks):
-        variances(B, H, f, b, n, floor, R)
+        variances(model.B, model.H, f, b, n, floor, R)
         here = min(size, frames - b * size)
         spread = log_sum(R, here)
         for t in range(here):
@@ -209,24 +211,20 @@ def temporal_sums(values, B, f, count, c, sums):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, update, tail, above, below, change, loss):  # type: ignore[no-untyped-def]
+def low_rank_update(first, step, solve, model, tail, update, sums, change, loss):  # type: ignore[no-untyped-def]
     """One iteration: spectra of each bin, its demixing, then what its new outputs say of the activations.
 
-    The sources are Gaussian where `tail` is None, else Student's t with tail = 2 / (dof + 2). above, below [chunk, b, n, k, t]
-    are the sums of the activations' step; change as in `frame_sweep`; loss[chunk] is what `weights` adds up, before the
-    demixing moved.
+    The sources are Gaussian where `tail` is None, else Student's t with tail = 2 / (dof + 2). sums: above, below [chunk, b, n, k,
+    t] of the activations' step; change as in `frame_update`; loss[chunk] is what `weights` adds up, before the demixing's update.
     """
-    bins, blocks, m, _, size = Y.shape
-    n_sources, components, chunks = H.shape[1], H.shape[2], above.shape[0]
-    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
+    Y, above, below = solve.Y, sums[0], sums[1]
+    bins, blocks, size = Y.shape[0], Y.shape[1], Y.shape[4]
+    n_sources, components, chunks = model.H.shape[1], model.H.shape[2], above.shape[0]
     R, Q = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
     phi = np.zeros((blocks, n_sources, size), Y.dtype)  # padding stays zero
     inverse = phi if tail is None else np.zeros((blocks, n_sources, size), Y.dtype)
     over, under = np.zeros((BINS, *phi.shape), Y.dtype), np.zeros((BINS, *phi.shape), Y.dtype)
-    sums, total = np.empty((components, 2)), np.array([0.0, 0.0, 1.0])
-    G, V = np.empty((m * m, n_sources)), np.empty((n_sources, m, m), np.complex128)
-    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    loads = np.empty(n_sources)
+    steps, total, room = np.empty((components, 2)), np.array([0.0, 0.0, 1.0]), make_room(Y, n_sources)
     for c in range(first, chunks, step):
         above[c] = 0
         below[c] = 0
@@ -237,17 +235,15 @@ def lowrank_sweep(first, step, Y, W, C, B, H, H_mean, frames, small, share, upda
             for i in range(count):
                 f = begin + i
                 for n in range(n_sources):
-                    spectral_step(Y, B, H, H_mean, f, n, small, tail, R, Q, sums)
+                    spectral_step(Y, model, f, n, tail, R, Q, steps)
                     if tail is None:
-                        weights(Y, B, H, H_mean, f, n, frames, small, R, phi, total)
+                        weights(Y, model, f, n, solve.frames, R, phi, total)
                     else:
-                        student_weights(Y, B, H, H_mean, f, n, frames, small, tail, R, phi, inverse, total)
-                covariance_sums(update, Y, f, phi, P, G)
-                change[c] += one_move(update, G, 1.0 / frames, V, C, A, W, f, share, loads, work, w)
-                all_outputs(update, Y, f, A, S)
+                        student_weights(Y, model, f, n, solve.frames, tail, R, phi, inverse, total)
+                change[c] += iteration(update, solve, f, phi, room)
                 ratios(Y, inverse, f, i, tail, under, over)
-            temporal_sums(over, B, begin, count, c, above)
-            temporal_sums(under, B, begin, count, c, below)
+            temporal_sums(over, model.B, begin, count, c, above)
+            temporal_sums(under, model.B, begin, count, c, below)
         loss[c] = added_up(total)
 
 
@@ -267,13 +263,16 @@ class LowRank:
         """(N, K) mean of the activations."""
         return np.asarray(self.H.sum((0, 3), dtype=np.float64) / self.outputs.n_frames)
 
+    @property
+    def model(self) -> Model:
+        """For kernels."""
+        return Model(self.B, self.H, self.H_mean(), self.outputs.floor)
+
     def update(self, method: str) -> float:
         """One iteration of spectra, demixing, activations; returns E[|y|^2 / R + log R] (or what Student's t has for it) summed
         over bins and sources as it was between the first two, and leaves log_det as it is after."""
         y = self.outputs
-        options = (y.n_frames, y.floor, y.load, y.kind(method), self.tail)
-        sums = (self.above, self.below, y.change, self.loss)
-        y.run(lowrank_sweep, y.Y, y.W, y.C, self.B, self.H, self.H_mean(), *options, *sums)
+        y.run(low_rank_update, y.solve, self.model, self.tail, y.kind(method), (self.above, self.below), y.change, self.loss)
         above, below = self.above.sum(0), self.below.sum(0)
         tiny = np.finfo(y.dtype).tiny
         self.H *= np.sqrt(above / np.maximum(below, tiny))

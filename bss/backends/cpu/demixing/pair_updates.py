@@ -1,4 +1,4 @@
-"""Compiled updates of one frequency bin that take the sources two by two, ISS2 and IP2: laid out as in `rows`."""
+"""Compiled updates of one frequency bin that take the sources two by two, ISS2 and IP2: laid out as in `row_updates`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from bss.backends.cpu.demixing.row_updates import projection, quadratic, set_row, steer_by, unit_size
 from bss.backends.cpu.linalg import ALLOCATES, INNER, decorrelate, log_abs_det, norm2, scaled
+from bss.backends.numeric import DEPENDENT, EQUAL
 
 
 @numba.njit(**INNER)
@@ -30,7 +31,7 @@ def head(s, t, h):  # type: ignore[no-untyped-def]
     trace = (t[1, 1] * s[0, 0] + t[0, 0] * s[1, 1] - t[0, 1] * s[1, 0] - t[1, 0] * s[0, 1]).real / dt
     det = ((s[0, 0] * s[1, 1]).real - norm2(s[0, 1])) / dt
     root = np.sqrt(max(0.25 * trace * trace - det, 0.0))
-    if not root > 1e-14 * abs(trace):
+    if not root > EQUAL * abs(trace):
         return False
     for i in range(2):
         eigenvalue = 0.5 * trace + (root if i else -root)
@@ -44,11 +45,12 @@ def head(s, t, h):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def project_pair(V, A, n, k, loads, work, w, u, s, t, h):  # type: ignore[no-untyped-def]
+def project_pair(room, n, k, u, s, t, h):  # type: ignore[no-untyped-def]
     """Both rows n, k at once, IP2 of Ono (2018) and Scheibler (2021): their best two outputs in what the others leave them.
 
     w_n = P_n h_n, w_k = P_k h_k, P_j = (A V_j)^-1 [e_n e_k], h the generalised eigenvectors of P_n^H V_n P_n, P_k^H V_k P_k.
     """
+    V, A, work, w = room.V, room.A, room.work, room.w
     m = V.shape[1]
     rows = (n, k)
     for i in range(2):
@@ -67,13 +69,14 @@ def project_pair(V, A, n, k, loads, work, w, u, s, t, h):  # type: ignore[no-unt
     for q in range(m):
         u[0, q] = u[0, q] * h[0, 0] + u[1, q] * h[0, 1]
         u[2, q] = u[2, q] * h[1, 0] + u[3, q] * h[1, 1]
-    set_pair(V, A, n, k, loads, u[0], u[2])
+    set_pair(V, A, n, k, room.loads, u[0], u[2])
 
 
 @numba.njit(**INNER)
-def steer_pair(V, A, n, k, loads, u, v, s, t, h):  # type: ignore[no-untyped-def]
+def steer_pair(room, n, k, u, v, s, t, h):  # type: ignore[no-untyped-def]
     """Every other source's part along outputs n and k taken out, and the best two outputs in their span for sources n and k:
     ISS2 of Ikeshita and Nakatani (2022)."""
+    V, A = room.V, room.A
     n_sources, m = V.shape[0], V.shape[1]
     for q in range(m):
         u[0, q], u[1, q] = A[n, q].conjugate(), A[k, q].conjugate()
@@ -87,7 +90,7 @@ def steer_pair(V, A, n, k, loads, u, v, s, t, h):  # type: ignore[no-untyped-def
                 s[a, b] = quadratic(V, i, u[a], u[b])
             v[a] = quadratic(V, i, u[2], u[a])  # E phi_i y_i conj(y_a)
         det = (s[0, 0] * s[1, 1]).real - norm2(s[0, 1])
-        if det > 1e-12 * (s[0, 0] * s[1, 1]).real:
+        if det > DEPENDENT * (s[0, 0] * s[1, 1]).real:
             first = scaled(v[0] * s[1, 1] - v[1] * s[1, 0], 1.0 / det)
             second = scaled(v[1] * s[0, 0] - v[0] * s[0, 1], 1.0 / det)
             for q in range(m):
@@ -100,32 +103,34 @@ def steer_pair(V, A, n, k, loads, u, v, s, t, h):  # type: ignore[no-untyped-def
         for q in range(m):
             u[2, q] = u[0, q] * h[0, 0] + u[1, q] * h[0, 1]
             u[3, q] = u[0, q] * h[1, 0] + u[1, q] * h[1, 1]
-        set_pair(V, A, n, k, loads, u[2], u[3])
+        set_pair(V, A, n, k, room.loads, u[2], u[3])
 
 
 @numba.njit(**ALLOCATES)
-def move_iss2(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
+def update_iss2(C, f, room):  # type: ignore[no-untyped-def]
     """ISS2: sources two by two, a last odd one and the background by ISS; returns log |det A|^2."""
+    V, A, loads = room.V, room.A, room.loads
     n_sources, m = V.shape[0], V.shape[1]
     u, v = np.empty((4, m), np.complex128), np.empty(max(2, n_sources), np.complex128)
     s, t, h = np.empty((2, 2), np.complex128), np.empty((2, 2), np.complex128), np.empty((2, 2), np.complex128)
     for n in range(0, n_sources - 1, 2):
-        steer_pair(V, A, n, n + 1, loads, u, v, s, t, h)
+        steer_pair(room, n, n + 1, u, v, s, t, h)
     for k in range(n_sources - n_sources % 2, m):
         steer_by(V, A, k, loads, v)
     if n_sources < m:
-        decorrelate(A, C, f, n_sources, work, w)
-    return 2.0 * log_abs_det(A, work)
+        decorrelate(A, C, f, n_sources, room.work, room.w)
+    return 2.0 * log_abs_det(A, room.work)
 
 
 @numba.njit(**ALLOCATES)
-def move_ip2(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
+def update_ip2(C, f, room):  # type: ignore[no-untyped-def]
     """IP2: sources two by two, a last odd one by IP; returns log |det A|^2."""
+    V, A, loads, work, w = room.V, room.A, room.loads, room.work, room.w
     n_sources, m = V.shape[0], V.shape[1]
     u = np.empty((4, m), np.complex128)
     s, t, h = np.empty((2, 2), np.complex128), np.empty((2, 2), np.complex128), np.empty((2, 2), np.complex128)
     for n in range(0, n_sources - 1, 2):
-        project_pair(V, A, n, n + 1, loads, work, w, u, s, t, h)
+        project_pair(room, n, n + 1, u, s, t, h)
         if n_sources < m:
             decorrelate(A, C, f, n_sources, work, w)
     odd = n_sources - 1

@@ -1,7 +1,7 @@
 """Compiled updates of one frequency bin that take one source after the other, ISS and IP.
 
-Letters as in `small`: A (M, M) becomes the move, V (N, M, M) are the loaded weighted covariances of the outputs as they came in.
-An output that is not above what was loaded holds nothing but roundings, and keeps its row.
+Letters as in `linalg`: A (M, M) becomes the update, V (N, M, M) are the loaded weighted covariances of the outputs as they
+came in. An output that is not above what was loaded holds nothing but roundings, and keeps its row.
 """
 
 from __future__ import annotations
@@ -140,17 +140,18 @@ def set_row(V, A, n, loads, w):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def move_iss(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
+def update_iss(C, f, room):  # type: ignore[no-untyped-def]
     """ISS: one source after the other; returns log |det A|^2."""
+    V, A = room.V, room.A
     n_sources, m = V.shape[0], V.shape[1]
-    det = steer(V, A, loads, w)
+    det = steer(V, A, room.loads, room.w)
     if n_sources < m:
-        decorrelate(A, C, f, n_sources, work, w)
+        decorrelate(A, C, f, n_sources, room.work, room.w)
     return 2.0 * np.log(det)
 
 
 @numba.njit(**INNER)
-def move_ip(V, A, C, f, loads, work, w):  # type: ignore[no-untyped-def]
+def update_ip(C, f, room):  # type: ignore[no-untyped-def]
     """IP: one source after the other; returns log |det A|^2."""
-    project(V, A, C, f, loads, work, w)
-    return 2.0 * log_abs_det(A, work)
+    project(room.V, room.A, C, f, room.loads, room.work, room.w)
+    return 2.0 * log_abs_det(room.A, room.work)

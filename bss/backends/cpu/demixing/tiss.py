@@ -1,10 +1,12 @@
-"""Compiled sweep over delayed frames, for dereverberation joint with separation: laid out as in `sweep`.
+"""Compiled iteration over delayed frames, for dereverberation joint with separation: laid out as in `iva`.
 
 The outputs y = W (x - G^H z) also depend on what the microphones heard some frames ago, z. Its rows are pivots that never
-change: each takes from every output, in turn, what it predicts of it. The rows are not laid out; see `prediction`.
+change: each takes from every output, in turn, what it predicts of it. The rows are not laid out; see `wpe`.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -15,10 +17,9 @@ from bss.backends.cpu.demixing.iva import add_power
 from bss.backends.cpu.demixing.low_rank import LowRank
 from bss.backends.cpu.linalg import INNER, INNER_FAST, JIT, background_log_det, solve
 from bss.backends.cpu.outputs import Outputs
-from bss.backends.cpu.wpe import shifted, to_planes
+from bss.backends.cpu.wpe import real_parts, shifted
+from bss.backends.numeric import NO_POWER
 from bss.backends.protocol import SourceModel
-
-QUIET = 1e-24  # power beside a recording of level one: nothing is predicted from less, whose square single precision loses
 
 
 @numba.njit(**INNER_FAST)
@@ -35,7 +36,7 @@ def correlations(yr, yi, phi, pr, pi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def take(Y, f, b, n, Z, m, begin, vr, vi):  # type: ignore[no-untyped-def]
+def subtract(Y, f, b, n, Z, m, begin, vr, vi):  # type: ignore[no-untyped-def]
     """y -= v z over a block. Two arrays and not four rows, and counters that cannot be negative: else it is not vectorised."""
     for t in range(np.uint64(Y.shape[4])):
         s = begin + t
@@ -61,10 +62,10 @@ def steer_row(Y, f, n, phi, Z, lead, delay, V):  # type: ignore[no-untyped-def]
             above_r += sums[0]
             above_i += sums[1]
             below += sums[2]
-        inverse = 1.0 / below if below > QUIET * blocks * size else 0.0
+        inverse = 1.0 / below if below > NO_POWER * blocks * size else 0.0
         V[n, k] = complex(above_r * inverse, above_i * inverse)
         for b in range(blocks):
-            take(Y, f, b, n, Z, k % m, np.uint64(begin + b * size), real(V[n, k].real), real(V[n, k].imag))
+            subtract(Y, f, b, n, Z, k % m, np.uint64(begin + b * size), real(V[n, k].real), real(V[n, k].imag))
 
 
 @numba.njit(**INNER)
@@ -102,61 +103,88 @@ def end_with_zeros(a, begin):  # type: ignore[no-untyped-def]
         a[t] = 0
 
 
+class Delayed(NamedTuple):
+    """Delayed frames and what they predict: X (F, M, T), the factor that brings it to the level of the outputs, filters G
+    (F, M taps, M), and how many frames ago the newest was."""
+
+    X: Any
+    scale: float
+    G: Any
+    delay: int
+
+
+class PredictionRoom(NamedTuple):
+    """Arrays that one call of a kernel works in: X of one bin Z (M, 2, .), what rows predict V (M, M taps), work (M, M), w (M,),
+    products P (M M, size) and their sums (M M, 1)."""
+
+    Z: Any
+    V: Any
+    work: Any
+    w: Any
+    P: Any
+    sums: Any
+
+
+@numba.njit(**{**INNER, "_nrt": True, "forceinline": True})
+def make_prediction_room(Y, delayed):  # type: ignore[no-untyped-def]
+    """Room for outputs Y."""
+    blocks, m, size, rows = Y.shape[1], Y.shape[2], Y.shape[4], delayed.G.shape[1]
+    return PredictionRoom(
+        np.empty((m, 2, delayed.delay + rows // m - 1 + blocks * size), Y.dtype), np.empty((m, rows), np.complex128),
+        np.empty((m, m), np.complex128), np.empty(m, np.complex128), np.empty((m * m, size), Y.dtype), np.empty((m * m, 1)),
+    )  # fmt: skip
+
+
 @numba.njit(**INNER)
-def past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w):  # type: ignore[no-untyped-def]
-    """One sweep in one bin; returns the change of -log det C_b of the background's rows, whose weights are one."""
-    m, blocks, size = X.shape[1], Y.shape[1], Y.shape[4]
+def predict_bin(solve, delayed, f, phi, n_sources, room):  # type: ignore[no-untyped-def]
+    """One iteration in one bin; returns the change of -log det C_b of the background, whose weights are one."""
+    Y, C, Z, frames = solve.Y, solve.C, room.Z, solve.frames
+    m, blocks, size = Y.shape[2], Y.shape[1], Y.shape[4]
     lead = Z.shape[2] - blocks * size
-    before = background_log_det(C, f, n_sources, work) if n_sources < m else 0.0
-    to_planes(X, f, lead, scale, Z)
+    before = background_log_det(C, f, n_sources, room.work) if n_sources < m else 0.0
+    real_parts(delayed.X, f, lead, delayed.scale, Z)
     for n in range(m):
-        steer_row(Y, f, n, phi, Z, lead, delay, V)
+        steer_row(Y, f, n, phi, Z, lead, delayed.delay, room.V)
         for b in range(blocks):
             end_with_zeros(Y[f, b, n, 0], frames - b * size)
             end_with_zeros(Y[f, b, n, 1], frames - b * size)
-    add_filters(V, W[f], G[f], work, w)
+    add_filters(room.V, solve.W[f], delayed.G[f], room.work, room.w)
     if n_sources == m:
         return 0.0
-    plain_covariance(Y, f, frames, P, sums, C[f : f + 1])
-    return before - background_log_det(C, f, n_sources, work)
+    plain_covariance(Y, f, frames, room.P, room.sums, C[f : f + 1])
+    return before - background_log_det(C, f, n_sources, room.work)
 
 
 @numba.njit(**JIT)
-def past_sweep(first, step, X, Y, W, C, G, phi, frames, scale, delay, n_sources, power, change):  # type: ignore[no-untyped-def]
-    """One sweep over the delayed frames of X, with weights phi[b, m, t] common to all bins. Y, C and the filters G
-    (F, M taps, M) in place, power as `frame_power`; change[chunk] of -log det C_b."""
-    bins, blocks, m, _, size = Y.shape
-    rows, chunks = G.shape[1], power.shape[0]
-    Z = np.empty((m, 2, delay + rows // m - 1 + blocks * size), Y.dtype)
-    V, work, w = np.empty((m, rows), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    P, sums = np.empty((m * m, size), Y.dtype), np.empty((m * m, 1))
+def prediction_update(first, step, solve, delayed, phi, n_sources, power, change):  # type: ignore[no-untyped-def]
+    """One iteration with weights phi[b, m, t] common to all bins. Y, C and the filters in place, power as `frame_power`;
+    change[chunk] of -log det C_b."""
+    bins, chunks, room = solve.Y.shape[0], power.shape[0], make_prediction_room(solve.Y, delayed)
     for c in range(first, chunks, step):
         power[c] = 0
         change[c] = 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            change[c] += past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w)
-            for b in range(blocks):
-                add_power(Y, f, b, power, c)
+            change[c] += predict_bin(solve, delayed, f, phi, n_sources, room)
+            for b in range(solve.Y.shape[1]):
+                add_power(solve.Y, f, b, power, c)
 
 
 @numba.njit(**JIT)
-def lowrank_past_sweep(first, step, X, Y, W, C, G, B, H, H_mean, frames, small, scale, delay, change):  # type: ignore[no-untyped-def]
-    """As `past_sweep`, with the weights 1 / R of low-rank variances R = B H."""
+def low_rank_prediction_update(first, step, solve, delayed, model, change):  # type: ignore[no-untyped-def]
+    """As `prediction_update`, with the weights 1 / R of low-rank variances R = B H."""
+    Y, n_sources, chunks = solve.Y, model.H.shape[1], change.shape[0]
     bins, blocks, m, _, size = Y.shape
-    rows, chunks, n_sources = G.shape[1], change.shape[0], H.shape[1]
-    Z = np.empty((m, 2, delay + rows // m - 1 + blocks * size), Y.dtype)
-    V, work, w = np.empty((m, rows), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    P, sums = np.empty((m * m, size), Y.dtype), np.empty((m * m, 1))
+    room = make_prediction_room(Y, delayed)
     phi, R, total = np.ones((blocks, m, size), Y.dtype), np.empty(size, Y.dtype), np.ones(3)  # no loss is asked for
     for b in range(blocks):
         for n in range(m):
-            end_with_zeros(phi[b, n], frames - b * size)
+            end_with_zeros(phi[b, n], solve.frames - b * size)
     for c in range(first, chunks, step):
         change[c] = 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
             for n in range(n_sources):
-                low_rank.weights(Y, B, H, H_mean, f, n, frames, small, R, phi, total)
-            change[c] += past_of_bin(X, Y, W, C, G, f, phi, Z, frames, scale, delay, n_sources, V, P, sums, work, w)
+                low_rank.weights(Y, model, f, n, solve.frames, R, phi, total)
+            change[c] += predict_bin(solve, delayed, f, phi, n_sources, room)
 
 
 class JointPrediction:
@@ -168,19 +196,22 @@ class JointPrediction:
         bins, m, _ = X.shape
         self.filters = np.zeros((bins, m * taps, m), np.complex128)
 
+    @property
+    def delayed(self) -> Delayed:
+        """For kernels."""
+        return Delayed(self.X, 1.0 / self.outputs.level, self.filters, self.delay)
+
     def update(self, phi: np.ndarray) -> None:
-        """One sweep with weights phi (N, T) that all bins share; their scale does not matter, and must not overflow."""
+        """One iteration with weights phi (N, T) that all bins share; their scale does not matter, and must not overflow."""
         y = self.outputs
         phi = phi / phi.mean(1, keepdims=True)
         background = np.ones((self.X.shape[1] - y.n_sources, y.n_frames))
         blocked = y.to_blocks(np.concatenate([phi, background]))
-        options = (y.n_frames, 1.0 / y.level, self.delay, y.n_sources, y.power_sums, y.change)
-        y.run(past_sweep, self.X, y.Y, y.W, y.C, self.filters, blocked, *options, powers=True)
+        y.run(prediction_update, y.solve, self.delayed, blocked, y.n_sources, y.power_sums, y.change, powers=True)
 
     def update_low_rank(self, model: SourceModel) -> None:
-        """One sweep with the weights 1 / R of R = B H."""
+        """One iteration with the weights 1 / R of R = B H."""
         if not isinstance(model, LowRank):
             raise TypeError(f"no low-rank variances: {type(model).__qualname__}")
         y = self.outputs
-        options = (y.n_frames, y.floor, 1.0 / y.level, self.delay, y.change)
-        y.run(lowrank_past_sweep, self.X, y.Y, y.W, y.C, self.filters, model.B, model.H, model.H_mean(), *options)
+        y.run(low_rank_prediction_update, y.solve, self.delayed, model.model, y.change)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.backends.cpu.linalg import FAST, INNER_FAST
+from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
+from bss.backends.cpu.tile import ROWS, tile
 
 BLOCK = 256  # all products of two of 16 channels, over so many samples, fit in a second-level cache
-TILE = 4
 
 
 @numba.njit(**INNER_FAST)
@@ -35,24 +35,13 @@ def white_products(x, K, mean, b, z, p):  # type: ignore[no-untyped-def]
             pair += 1
 
 
-@numba.njit(**INNER_FAST)
-def tile(p, a, c, b, s):  # type: ignore[no-untyped-def]
-    """s[0] = the inner products of row a of p with rows b .. b + 3, s[1] those of row c."""
-    real = p.dtype.type
-    a0, a1, a2, a3, c0, c1, c2, c3 = real(0), real(0), real(0), real(0), real(0), real(0), real(0), real(0)
-    for t in range(BLOCK):
-        u, v = p[a, t], p[c, t]
-        q0, q1, q2, q3 = p[b, t], p[b + 1, t], p[b + 2, t], p[b + 3, t]
-        a0 += u * q0
-        a1 += u * q1
-        a2 += u * q2
-        a3 += u * q3
-        c0 += v * q0
-        c1 += v * q1
-        c2 += v * q2
-        c3 += v * q3
-    s[0, 0], s[0, 1], s[0, 2], s[0, 3] = a0, a1, a2, a3
-    s[1, 0], s[1, 1], s[1, 2], s[1, 3] = c0, c1, c2, c3
+@numba.njit(**INLINED)
+def put_row(row, b, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    """Onto row[b] and the next three."""
+    row[b] += first
+    row[b + 1] += second
+    row[b + 2] += third
+    row[b + 3] += fourth
 
 
 @numba.njit(**FAST)
@@ -60,13 +49,12 @@ def fourth_sums(first, step, x, K, mean, gram):  # type: ignore[no-untyped-def]
     """gram[chunk, ij, kl] = sum z_i z_j z_k z_l of z = K (x - mean), for i <= j <= k <= l alone: each moment once.
 
     The pairs (k, l) with j <= k are the last ones, so that each j is one product of its j + 1 rows (i, j) with a run of rows,
-    made in tiles of 2 by 4. gram has TILE - 1 columns more than there are pairs, for the last tile.
+    made in tiles of 2 by 4. gram has ROWS - 1 columns more than there are pairs, for the last tile.
     """
     n, rank, chunks = x.shape[1], K.shape[0], gram.shape[0]
     pairs = rank * (rank + 1) // 2
     blocks = (n + BLOCK - 1) // BLOCK
-    z, p = np.empty((rank, BLOCK), x.dtype), np.zeros((pairs + TILE - 1, BLOCK), x.dtype)
-    s = np.empty((2, TILE), x.dtype)
+    z, p = np.empty((rank, BLOCK), x.dtype), np.zeros((pairs + ROWS - 1, BLOCK), x.dtype)
     for c in range(first, chunks, step):
         gram[c] = 0.0
         for block in range(c * blocks // chunks, (c + 1) * blocks // chunks):
@@ -76,10 +64,8 @@ def fourth_sums(first, step, x, K, mean, gram):  # type: ignore[no-untyped-def]
                 for i in range(0, j + 1, 2):
                     above = i * rank - i * (i - 1) // 2 + j - i
                     below = above + rank - i - 1 if i < j else above  # the pair (i + 1, j)
-                    for b in range(run, pairs, TILE):
-                        tile(p, above, below, b, s)
-                        for k in range(TILE):
-                            gram[c, above, b + k] += s[0, k]
+                    for b in range(run, pairs, ROWS):
+                        a0, a1, a2, a3, b0, b1, b2, b3 = tile(p[above], p[below], p[b], p[b + 1], p[b + 2], p[b + 3])
+                        put_row(gram[c, above], b, a0, a1, a2, a3)
                         if i < j:
-                            for k in range(TILE):
-                                gram[c, below, b + k] += s[1, k]
+                            put_row(gram[c, below], b, b0, b1, b2, b3)

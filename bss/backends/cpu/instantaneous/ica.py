@@ -11,11 +11,11 @@ import numpy as np
 
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.prefetch import fetch
+from bss.backends.cpu.tile import ROWS, following, tile
 
 BLOCK = 512  # of eight channels in single precision, with what is made of them, it is less than the first-level cache
 PIECE = 128  # samples in a row, of which a block is put together where a pass reads a part of the recording
 HALF = BLOCK // 2  # in double precision as many bytes
-ROWS = 4  # of a block, that are read together
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
 
@@ -139,7 +139,7 @@ def weighted(W, i, k, z, y):  # type: ignore[no-untyped-def]
     the arithmetic, as would a load of z for each of y."""
     zero, m, u, v = y.dtype.type(0), z.shape[0], y[0], y[1]
     for j in range(0, m, ROWS):
-        p, q, r = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
+        p, q, r = following(j, m)
         a, b, c, d = W[i, j], W[i, p], W[i, q], W[i, r]
         e, f, g, h = W[k, j], W[k, p], W[k, q], W[k, r]
         if p == j:
@@ -173,19 +173,8 @@ def add(sums, j, p, q, r, a, b, c, d):  # type: ignore[no-untyped-def]
 @numba.njit(**INNER_FAST)
 def add_products(g, i, k, z, j, sums, row):  # type: ignore[no-untyped-def]
     """sums[row, j] += g[i] . z[j], and the next columns, ROWS of them while there are; the next row with g[k], if k > i."""
-    zero, m, u, v = z.dtype.type(0), z.shape[0], g[i], g[k]
-    p, q, r = min(j + 1, m - 1), min(j + 2, m - 1), min(j + 3, m - 1)
-    a, b, c, d, e, f, o, h = zero, zero, zero, zero, zero, zero, zero, zero
-    for t in range(z.shape[1]):
-        x, y = u[t], v[t]
-        a += x * z[j, t]
-        b += x * z[p, t]
-        c += x * z[q, t]
-        d += x * z[r, t]
-        e += y * z[j, t]
-        f += y * z[p, t]
-        o += y * z[q, t]
-        h += y * z[r, t]
+    p, q, r = following(j, z.shape[0])
+    a, b, c, d, e, f, o, h = tile(g[i], g[k], z[j], z[p], z[q], z[r])
     add(sums[row], j, p, q, r, a, b, c, d)
     if k > i:
         add(sums[row + 1], j, p, q, r, e, f, o, h)

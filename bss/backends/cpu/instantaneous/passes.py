@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.backends.cpu import threads
+from bss.backends.cpu import threads, tile
 from bss.backends.cpu.instantaneous import cumulants, ica
 
 NONLINEARITIES = {"logcosh": ica.LOGCOSH, "exp": ica.EXP, "cube": ica.CUBE}
@@ -56,7 +56,7 @@ def fourth_moments(x: np.ndarray, K: np.ndarray, mean: np.ndarray) -> np.ndarray
     rank, n = len(K), x.shape[1]
     first, second = np.triu_indices(rank)
     pairs = len(first)
-    gram = np.zeros((threads.CHUNKS, pairs, pairs + cumulants.TILE - 1))
+    gram = np.zeros((threads.CHUNKS, pairs, pairs + tile.ROWS - 1))
     matrix, centre = np.ascontiguousarray(K, x.dtype), mean.astype(x.dtype)
     threads.run(cumulants.fourth_sums, np.ascontiguousarray(x), matrix, centre, gram)
     pair = np.zeros((rank, rank), np.intp)

@@ -1,4 +1,4 @@
-"""Compiled EM of the complex angular central Gaussian mixture, laid out as in `sweep`: Y[f, b, m, 0 or 1, t].
+"""Compiled EM of the complex angular central Gaussian mixture, laid out as in `iva`: Y[f, b, m, 0 or 1, t].
 
 The density of a direction z = x / |x| in class k is det(B_k)^-1 (z^H B_k^-1 z)^-M; Ito, Araki and Nakatani (2016). Only the
 direction counts, so that x itself does: z z^H / (z^H B^-1 z) is x x^H / (x^H B^-1 x). Posteriors live for one block.
@@ -16,8 +16,7 @@ from bss.backends.cpu.demixing.covariance import products, unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.logarithm import log_sum
 from bss.backends.cpu.outputs import Outputs, aligned
-
-HEARD = 1e-24  # power of a frame in a bin, relative to the recording: what is less has no direction
+from bss.backends.numeric import NO_POWER
 
 
 @numba.njit(**INNER)
@@ -44,7 +43,7 @@ def invert(A):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER)
 def coefficients(A, c):  # type: ignore[no-untyped-def]
-    """c[r] with which the rows of `weighing.products` add up to x^H A x, A Hermitian."""
+    """c[r] with which the rows of `covariance.products` add up to x^H A x, A Hermitian."""
     m = A.shape[0]
     row = 0
     for i in range(m):
@@ -69,7 +68,7 @@ def quadratic(P, c, q):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def trace(P, m, power):  # type: ignore[no-untyped-def]
-    """power[t] = |x|^2, from the rows of `weighing.products`."""
+    """power[t] = |x|^2, from the rows of `covariance.products`."""
     frames = P.shape[1]
     row = 0
     for t in range(frames):
@@ -88,7 +87,7 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, ratios, gamma)
     """
     classes, frames = Q.shape
     real = P.dtype.type
-    tiny = real(HEARD)
+    tiny = real(NO_POWER)
     for k in range(classes):
         quadratic(P, c[k], Q[k])
         for t in range(frames):
@@ -122,7 +121,7 @@ def posteriors(P, m, c, scale, weights, b, Q, power, best, total, ratios, gamma)
 
 @numba.njit(**INNER_FAST)
 def blurred(P, m, blur, power):  # type: ignore[no-untyped-def]
-    """power[t] = |x|^2, and x x^H + blur |x|^2 / M I in place of x x^H in the rows of `weighing.products`."""
+    """power[t] = |x|^2, and x x^H + blur |x|^2 / M I in place of x x^H in the rows of `covariance.products`."""
     trace(P, m, power)
     share = P.dtype.type(blur / m)
     row = 0
@@ -149,7 +148,7 @@ def unit_trace(V, B):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def angular_sweep(first, step, Y, B, weights, blur, learn, masks, share, loss):  # type: ignore[no-untyped-def]
+def angular_em(first, step, Y, B, weights, blur, learn, masks, share, loss):  # type: ignore[no-untyped-def]
     """One iteration of EM with class weights[b, k, t]: B in place where `learn`, masks[f, b, k, t] where they are not empty.
 
     share[chunk, b, k, t] is the sum of the posteriors over the chunk's bins, loss[chunk] the negative log-likelihood. With
@@ -225,5 +224,5 @@ class AngularMixture:
     def _sweep(self, weights: np.ndarray, learn: bool, masks: np.ndarray) -> tuple[float, np.ndarray]:
         y = self.outputs
         blocked: Any = y.to_blocks(weights)
-        threads.run(angular_sweep, y.Y, self.B, blocked, self.blur, learn, masks, self.share, self.loss)
+        threads.run(angular_em, y.Y, self.B, blocked, self.blur, learn, masks, self.share, self.loss)
         return float(self.loss.sum()), y.from_blocks(self.share.sum(0, dtype=np.float64))

@@ -1,19 +1,57 @@
-"""Compiled iteration of FastMNMF2: outputs z = Q x that share the sources' low-rank variances, in planes as in `sweep`.
+"""Compiled iteration of FastMNMF2: outputs z = Q x that share the sources' low-rank variances, laid out as in `iva`.
 
 Output m of bin f has, in frame t, the variance v = sum_n g[n, m] L[n, t], L[n, t] = sum_k B[n, f, k] H[n, k, t].
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
-from bss.backends.cpu.demixing.covariance import products, unpack, weigh, weigh_pair
+from bss.backends.cpu.demixing.covariance import products, put_column, unpack, weigh, weigh_pair
 from bss.backends.cpu.demixing.iva import outputs, outputs_pair
-from bss.backends.cpu.demixing.low_rank import SILENCE
-from bss.backends.cpu.demixing.updates import move
-from bss.backends.cpu.linalg import FAST, INNER_FAST
+from bss.backends.cpu.demixing.updates import make_room, update_bin
+from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.logarithm import log_sum
+from bss.backends.cpu.tile import ROWS, following, tile
+from bss.backends.numeric import LEAST_VARIANCE
+
+
+class Model(NamedTuple):
+    """B[n, f, k], H[b, n, k, t] and the mean of H (N, K); g (N, M); and the share of its mean that a variance keeps."""
+
+    B: Any
+    H: Any
+    H_mean: Any
+    g: Any
+    floor: float
+
+
+class Bin(NamedTuple):
+    """Arrays that are made anew in every bin: floors of the variances (M,), 1 / v (blocks, M, size), L (N, size), |z|^2 / v^2
+    (M, size), two weighted sums (size,), sums of the step of B (N, K, 2). g transposed stays."""
+
+    gT: Any
+    floor: Any
+    R: Any
+    L: Any
+    E: Any
+    U: Any
+    D: Any
+    sums: Any
+
+
+@numba.njit(**{**INLINED, "_nrt": True})
+def make_bin(Y, model):  # type: ignore[no-untyped-def]
+    """Room for the outputs Y."""
+    _, blocks, m, _, size = Y.shape
+    n_sources, components = model.H.shape[1], model.H.shape[2]
+    return Bin(
+        model.g.T.copy(), np.empty(m), np.empty((blocks, m, size), Y.dtype), np.empty((n_sources, size), Y.dtype),
+        np.empty((m, size), Y.dtype), np.empty(size, Y.dtype), np.empty(size, Y.dtype), np.empty((n_sources, components, 2)),
+    )  # fmt: skip
 
 
 @numba.njit(**INNER_FAST)
@@ -38,26 +76,28 @@ def combine(c, rows, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def floors(B, H_mean, g, f, small, floor):  # type: ignore[no-untyped-def]
-    """floor[m]: `small` of the mean variance of output m, and never so little that 1 / v^2 overflows."""
-    floor[:] = SILENCE
+def floors(model, f, floor):  # type: ignore[no-untyped-def]
+    """floor[m]: a share of the mean variance of output m, and never so little that 1 / v^2 overflows."""
+    B, g = model.B, model.g
+    floor[:] = LEAST_VARIANCE
     for n in range(B.shape[0]):
         mean = 0.0
         for k in range(B.shape[2]):
-            mean += B[n, f, k] * H_mean[n, k]
+            mean += B[n, f, k] * model.H_mean[n, k]
         for m in range(g.shape[1]):
-            floor[m] += small * mean * g[n, m]
+            floor[m] += model.floor * mean * g[n, m]
 
 
 @numba.njit(**INNER_FAST)
-def inverse_variances(B, H, gT, f, b, floor, L, R):  # type: ignore[no-untyped-def]
+def inverse_variances(model, f, b, bin_):  # type: ignore[no-untyped-def]
     """L[n, t], and R[b, m, t] = 1 / max(v, floor)."""
+    B, L, R = model.B, bin_.L, bin_.R
     one = L.dtype.type(1)
     for n in range(L.shape[0]):
-        combine(B[n, f], H[b, n], L[n])
+        combine(B[n, f], model.H[b, n], L[n])
     for m in range(R.shape[1]):
-        combine(gT[m], L, R[b, m])
-        least = L.dtype.type(floor[m])
+        combine(bin_.gT[m], L, R[b, m])
+        least = L.dtype.type(bin_.floor[m])
         for t in range(R.shape[2]):
             R[b, m, t] = one / max(R[b, m, t], least)
 
@@ -73,21 +113,12 @@ def ratios(Y, f, b, R, E):  # type: ignore[no-untyped-def]
 @numba.njit(**INNER_FAST)
 def dots(rows, U, D, sums):  # type: ignore[no-untyped-def]
     """sums[j] += sum_t of rows[j, t] U[t], and of rows[j, t] D[t]."""
-    n, frames = rows.shape
-    zero = rows.dtype.type(0)
-    for j in range(0, n, 2):
-        i = min(j + 1, n - 1)
-        a, c, p, q = zero, zero, zero, zero
-        for t in range(frames):
-            a += rows[j, t] * U[t]
-            c += rows[j, t] * D[t]
-            p += rows[i, t] * U[t]
-            q += rows[i, t] * D[t]
-        sums[j, 0] += a
-        sums[j, 1] += c
-        if i > j:
-            sums[i, 0] += p
-            sums[i, 1] += q
+    n = rows.shape[0]
+    for j in range(0, n, ROWS):
+        i, p, q = following(j, n)
+        a0, a1, a2, a3, b0, b1, b2, b3 = tile(U, D, rows[j], rows[i], rows[p], rows[q])
+        put_column(sums, 0, j, i, p, q, a0, a1, a2, a3)
+        put_column(sums, 1, j, i, p, q, b0, b1, b2, b3)
 
 
 @numba.njit(**INNER_FAST)
@@ -101,20 +132,21 @@ def scatter(c, U, D, above, below):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def spectral_step(Y, B, H, g, gT, f, floor, L, R, E, U, D, sums):  # type: ignore[no-untyped-def]
+def spectral_step(Y, model, f, bin_):  # type: ignore[no-untyped-def]
     """B[:, f] by one multiplicative step: all sources from the same variances."""
+    B, sums = model.B, bin_.sums
     sums[:] = 0.0
     for b in range(Y.shape[1]):
-        inverse_variances(B, H, gT, f, b, floor, L, R)
-        ratios(Y, f, b, R, E)
-        for n in range(g.shape[0]):
-            combine(g[n], E, U)
-            combine(g[n], R[b], D)
-            dots(H[b, n], U, D, sums[n])
+        inverse_variances(model, f, b, bin_)
+        ratios(Y, f, b, bin_.R, bin_.E)
+        for n in range(model.g.shape[0]):
+            combine(model.g[n], bin_.E, bin_.U)
+            combine(model.g[n], bin_.R[b], bin_.D)
+            dots(model.H[b, n], bin_.U, bin_.D, sums[n])
     for n in range(B.shape[0]):
         for k in range(B.shape[2]):
             if sums[n, k, 1] > 0.0:
-                B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[n, k, 0] / sums[n, k, 1]), SILENCE)
+                B[n, f, k] = max(B[n, f, k] * np.sqrt(sums[n, k, 0] / sums[n, k, 1]), LEAST_VARIANCE)
 
 
 @numba.njit(**INNER_FAST)
@@ -130,90 +162,81 @@ def fit(Y, f, b, R, here):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def covariances(Y, B, H, gT, f, frames, floor, L, R, P, G, V):  # type: ignore[no-untyped-def]
+def covariances(Y, model, f, frames, bin_, room):  # type: ignore[no-untyped-def]
     """V[m] of the outputs with weights R = 1 / v, and the sum over outputs and frames of |z|^2 / v + log v."""
     size, m = Y.shape[4], Y.shape[2]
     total = 0.0
-    G[:] = 0.0
+    room.G[:] = 0.0
     for b in range(Y.shape[1]):
-        inverse_variances(B, H, gT, f, b, floor, L, R)
-        total += fit(Y, f, b, R, min(size, frames - b * size))
+        inverse_variances(model, f, b, bin_)
+        total += fit(Y, f, b, bin_.R, min(size, frames - b * size))
         if m == 2:
-            weigh_pair(Y, f, b, R, G)
+            weigh_pair(Y, f, b, bin_.R, room.G)
         else:
-            products(Y, f, b, P)
-            weigh(P, R, b, G)
-    unpack(G, 1.0 / frames, V)
+            products(Y, f, b, room.P)
+            weigh(room.P, bin_.R, b, room.G)
+    unpack(room.G, 1.0 / frames, room.V)
     return total
 
 
 @numba.njit(**INNER_FAST)
-def temporal_sums(Y, B, g, f, A, R, E, S, U, D, above, below):  # type: ignore[no-untyped-def]
+def temporal_sums(Y, model, f, bin_, room, above, below):  # type: ignore[no-untyped-def]
     """New outputs A z, and above, below [b, n, k, t] += B |z|^2 / v^2 and B / v, weighted by g and summed over outputs."""
     for b in range(Y.shape[1]):
         if Y.shape[2] == 2:
-            outputs_pair(Y, f, b, A)
+            outputs_pair(Y, f, b, room.A)
         else:
-            outputs(Y, f, b, A, S)
-        ratios(Y, f, b, R, E)
-        for n in range(g.shape[0]):
-            combine(g[n], E, U)
-            combine(g[n], R[b], D)
-            scatter(B[n, f], U, D, above[b, n], below[b, n])
+            outputs(Y, f, b, room.A, room.S)
+        ratios(Y, f, b, bin_.R, bin_.E)
+        for n in range(model.g.shape[0]):
+            combine(model.g[n], bin_.E, bin_.U)
+            combine(model.g[n], bin_.R[b], bin_.D)
+            scatter(model.B[n, f], bin_.U, bin_.D, above[b, n], below[b, n])
 
 
 @numba.njit(**FAST)
-def diagonal_sweep(first, step, Y, W, C, B, H, H_mean, g, frames, small, share, update, above, below, change, loss):  # type: ignore[no-untyped-def]
+def diagonaliser_update(first, step, solve, model, update, sums, change, loss):  # type: ignore[no-untyped-def]
     """One iteration but for g: spectra of each bin, its diagonaliser, then what its new outputs say of the activations.
 
-    above, below [chunk, b, n, k, t] as `temporal_sums`; change as in `frame_sweep`; loss[chunk] is the sum of |z|^2 / v + log v
-    before the diagonaliser moved.
+    sums: above, below [chunk, b, n, k, t] as `temporal_sums`; change as in `frame_update`; loss[chunk] is the sum of
+    |z|^2 / v + log v before the diagonaliser's update.
     """
-    bins, blocks, m, _, size = Y.shape
-    n_sources, components, chunks = H.shape[1], H.shape[2], above.shape[0]
-    P, S = np.empty((m * m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
-    R, L, E = np.empty((blocks, m, size), Y.dtype), np.empty((n_sources, size), Y.dtype), np.empty((m, size), Y.dtype)
-    U, D = np.empty(size, Y.dtype), np.empty(size, Y.dtype)
-    sums, floor, gT = np.empty((n_sources, components, 2)), np.empty(m), g.T.copy()
-    G, V = np.empty((m * m, m)), np.empty((m, m, m), np.complex128)
-    A, work, w = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128), np.empty(m, np.complex128)
-    loads = np.empty(m)
+    Y, above, below = solve.Y, sums[0], sums[1]
+    bins, chunks = Y.shape[0], above.shape[0]
+    bin_, room = make_bin(Y, model), make_room(Y, Y.shape[2])
     for c in range(first, chunks, step):
         above[c] = 0
         below[c] = 0
         change[c], loss[c] = 0.0, 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            floors(B, H_mean, g, f, small, floor)
-            spectral_step(Y, B, H, g, gT, f, floor, L, R, E, U, D, sums)
-            floors(B, H_mean, g, f, small, floor)
-            loss[c] += covariances(Y, B, H, gT, f, frames, floor, L, R, P, G, V)
-            change[c] += move(update, V, C, A, W, f, share, loads, work, w)
-            temporal_sums(Y, B, g, f, A, R, E, S, U, D, above[c], below[c])
+            floors(model, f, bin_.floor)
+            spectral_step(Y, model, f, bin_)
+            floors(model, f, bin_.floor)
+            loss[c] += covariances(Y, model, f, solve.frames, bin_, room)
+            change[c] += update_bin(update, solve, f, room)
+            temporal_sums(Y, model, f, bin_, room, above[c], below[c])
 
 
 @numba.njit(**FAST)
-def direction_sweep(first, step, Y, B, H, H_mean, g, small, sums):  # type: ignore[no-untyped-def]
+def spread_sums(first, step, Y, model, sums):  # type: ignore[no-untyped-def]
     """sums[chunk, m, n, 0 or 1] over bins and frames of L |z|^2 / v^2 and of L / v: what the step of g needs."""
-    bins, blocks, m, _, size = Y.shape
-    n_sources, chunks = H.shape[1], sums.shape[0]
-    R, L, E = np.empty((blocks, m, size), Y.dtype), np.empty((n_sources, size), Y.dtype), np.empty((m, size), Y.dtype)
-    floor, gT = np.empty(m), g.T.copy()
+    bins, chunks, bin_ = Y.shape[0], sums.shape[0], make_bin(Y, model)
     for c in range(first, chunks, step):
         sums[c] = 0.0
         for f in range(c * bins // chunks, (c + 1) * bins // chunks):
-            floors(B, H_mean, g, f, small, floor)
-            for b in range(blocks):
-                inverse_variances(B, H, gT, f, b, floor, L, R)
-                ratios(Y, f, b, R, E)
-                for j in range(m):
-                    dots(L, E[j], R[b, j], sums[c, j])
+            floors(model, f, bin_.floor)
+            for b in range(Y.shape[1]):
+                inverse_variances(model, f, b, bin_)
+                ratios(Y, f, b, bin_.R, bin_.E)
+                for j in range(Y.shape[2]):
+                    dots(bin_.L, bin_.E[j], bin_.R[b, j], sums[c, j])
 
 
 @numba.njit(**FAST)
-def wiener_sweep(first, step, chunks, Y, B, H, g, mixing, images):  # type: ignore[no-untyped-def]
+def wiener_filter(first, step, chunks, Y, model, mixing, images):  # type: ignore[no-untyped-def]
     """images[f, n, t, 0 or 1] = sum_m mixing[f, m] z_m L[n] g[n, m] / v: sources as a microphone hears them, which sum to it."""
     bins, blocks, m, _, size = Y.shape
-    n_sources, frames = images.shape[1], images.shape[2]
+    B, H, g, n_sources, frames = model.B, model.H, model.g, images.shape[1], images.shape[2]
     real, one, gT = Y.dtype.type, Y.dtype.type(1), g.T.copy()
     L, R, S = np.empty((n_sources, size), Y.dtype), np.empty((m, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
     for c in range(first, chunks, step):

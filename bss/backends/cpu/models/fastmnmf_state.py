@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bss.backends.cpu import threads
-from bss.backends.cpu.demixing.low_rank import SILENCE
 from bss.backends.cpu.models import fastmnmf
 from bss.backends.cpu.outputs import UPDATES, Outputs, aligned
+from bss.backends.numeric import LEAST_VARIANCE
 
 
 class FastMnmf:
@@ -31,6 +31,11 @@ class FastMnmf:
         """(N, K) mean of the activations."""
         return np.asarray(self.H.sum((0, 3), dtype=np.float64) / self.outputs.n_frames)
 
+    @property
+    def model(self) -> fastmnmf.Model:
+        """For kernels."""
+        return fastmnmf.Model(self.B, self.H, self.H_mean(), self.g, self.outputs.floor)
+
     def update(self, method: str) -> float:
         """One iteration of spectra, diagonaliser, activations and g, each with the others as they are by then.
 
@@ -38,13 +43,12 @@ class FastMnmf:
         it is after.
         """
         y = self.outputs
-        options = (y.n_frames, y.floor, y.load, UPDATES[method])
-        sums = (self.above, self.below, y.change, self.loss)
-        y.run(fastmnmf.diagonal_sweep, y.Y, y.W, y.C, self.B, self.H, self.H_mean(), self.g, *options, *sums)
+        sums = (self.above, self.below)
+        y.run(fastmnmf.diagonaliser_update, y.solve, self.model, UPDATES[method], sums, y.change, self.loss)
         above, below = self.above.sum(0), self.below.sum(0)
         self.H *= np.sqrt(above / np.maximum(below, np.finfo(y.dtype).tiny))
         self._level()
-        threads.run(fastmnmf.direction_sweep, y.Y, self.B, self.H, self.H_mean(), self.g, y.floor, self.sums)
+        threads.run(fastmnmf.spread_sums, y.Y, self.model, self.sums)
         ratio = self.sums.sum(0).T
         self.g *= np.sqrt(ratio[0] / np.maximum(ratio[1], np.finfo(np.float64).tiny)).astype(y.dtype)
         self._level()
@@ -57,11 +61,11 @@ class FastMnmf:
         mean = np.maximum(self.H_mean(), np.finfo(y.dtype).tiny)
         np.maximum(self.H / mean[None, :, :, None].astype(y.dtype), y.dtype.type(y.floor), out=self.H)
         self.H[-1, ..., y.n_frames - (y.blocks - 1) * y.size :] = 0
-        np.maximum(self.g, y.dtype.type(SILENCE), out=self.g)
+        np.maximum(self.g, y.dtype.type(LEAST_VARIANCE), out=self.g)
         total = self.g.sum(1, dtype=np.float64)
         self.g /= total[:, None].astype(y.dtype)
         self.B *= (mean * total[:, None])[:, None].astype(y.dtype)
-        np.maximum(self.B, y.dtype.type(SILENCE), out=self.B)
+        np.maximum(self.B, y.dtype.type(LEAST_VARIANCE), out=self.B)
 
     def covariances(self) -> np.ndarray:
         """(F, N, M, M), of trace M: Q^-1 diag(g_n) Q^-H, eq. 31 of Sekiguchi et al. (2020)."""
@@ -74,5 +78,5 @@ class FastMnmf:
         y = self.outputs
         mixing = np.ascontiguousarray(np.linalg.inv(y.W)[:, reference_mic] * y.level)
         images = np.empty((y.n_bins, len(self.g), y.n_frames, 2), y.dtype)
-        threads.run(fastmnmf.wiener_sweep, threads.CHUNKS, y.Y, self.B, self.H, self.g, mixing, images)
+        threads.run(fastmnmf.wiener_filter, threads.CHUNKS, y.Y, self.model, mixing, images)
         return np.asarray(images.view(np.result_type(y.dtype, np.complex64))[..., 0])

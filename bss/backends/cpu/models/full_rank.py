@@ -1,7 +1,7 @@
-"""Compiled EM of the full-rank local Gaussian model, x ~ N(0, sum_k v_k R_k + noise I), laid out as in `sweep`.
+"""Compiled EM of the full-rank local Gaussian model, x ~ N(0, sum_k v_k R_k + noise I), laid out as in `iva`.
 
-v (F, blocks, N, size) are the powers of each talker in each bin and frame, R (F, N, M, M) how a talker's sound is spread
-over the microphones, echo included: Duong, Vincent and Gribonval (2010). Matrices of a block are kept as planes S[i, j, 0 or
+v (F, blocks, N, size) are the powers of each source in each bin and frame, R (F, N, M, M) how a source is spread
+over the microphones, echo included: Duong, Vincent and Gribonval (2010). Matrices of a block are kept as rows S[i, j, 0 or
 1, t], so that they are inverted side by side.
 """
 
@@ -15,13 +15,12 @@ from bss.backends.cpu.demixing.covariance import unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.models.cacgmm import coefficients, quadratic, unit_trace
 from bss.backends.cpu.outputs import Outputs, aligned
-
-FLOOR = 1e-12  # least power of a talker: 120 dB under the recording
+from bss.backends.numeric import LEAST_VARIANCE
 
 
 @numba.njit(**INNER_FAST)
 def covariances(Y, v, f, b, R, noise, power, S):  # type: ignore[no-untyped-def]
-    """S[i, j, :, t] = sum_k v[f, b, k, t] R[k, i, j] + (noise |x|^2 / M + FLOOR) I. `power` is overwritten."""
+    """S[i, j, :, t] = sum_k v[f, b, k, t] R[k, i, j] + (noise |x|^2 / M + LEAST_VARIANCE) I. `power` is overwritten."""
     m, frames = S.shape[0], S.shape[3]
     real = S.dtype.type
     for t in range(frames):
@@ -29,7 +28,7 @@ def covariances(Y, v, f, b, R, noise, power, S):  # type: ignore[no-untyped-def]
     for i in range(m):
         for t in range(frames):
             power[t] += Y[f, b, i, 0, t] * Y[f, b, i, 0, t] + Y[f, b, i, 1, t] * Y[f, b, i, 1, t]
-    share, floor = real(noise / m), real(FLOOR)
+    share, floor = real(noise / m), real(LEAST_VARIANCE)
     for i in range(m):
         for j in range(m):
             if i == j:
@@ -48,7 +47,7 @@ def covariances(Y, v, f, b, R, noise, power, S):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER_FAST)
-def invert_planes(S, d, det):  # type: ignore[no-untyped-def]
+def invert_frames(S, d, det):  # type: ignore[no-untyped-def]
     """S := S^-1, frame by frame, by Gauss-Jordan elimination on the diagonal; det[t] is the determinant of what it was."""
     m, frames = S.shape[0], S.shape[3]
     one = S.dtype.type(1)
@@ -94,7 +93,7 @@ def whitened(Y, f, b, S, z):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def surplus(S, z, E):  # type: ignore[no-untyped-def]
-    """Rows of z z^H - S in the order of `weighing.products`: by how much more there is than the model expects."""
+    """Rows of z z^H - S in the order of `covariance.products`: by how much more there is than the model expects."""
     m, frames = S.shape[0], S.shape[3]
     row = 0
     for i in range(m):
@@ -124,8 +123,8 @@ def misfit(Y, f, b, z, det, here):  # type: ignore[no-untyped-def]
 
 @numba.njit(**INNER_FAST)
 def powers_step(v, f, b, k, m, here, h, u):  # type: ignore[no-untyped-def]
-    """v := E[c^H R^-1 c] / M with the surplus h[t] of talker k; u[0, k, t] = v^2 / v_new, and returns the sum of v / v_new."""
-    floor, share = v.dtype.type(FLOOR), v.dtype.type(1.0 / m)
+    """v := E[c^H R^-1 c] / M with the surplus h[t] of source k; u[0, k, t] = v^2 / v_new, and returns the sum of v / v_new."""
+    floor, share = v.dtype.type(LEAST_VARIANCE), v.dtype.type(1.0 / m)
     kept = v.dtype.type(0)
     for t in range(here):
         old = v[f, b, k, t]
@@ -138,7 +137,7 @@ def powers_step(v, f, b, k, m, here, h, u):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**INNER)
-def spread_step(R, D, kept, work, new):  # type: ignore[no-untyped-def]
+def covariance_step(R, D, kept, work, new):  # type: ignore[no-untyped-def]
     """R := kept R + R D R, Hermitian, at a trace of M; returns what it was divided by."""
     m = R.shape[0]
     for i in range(m):
@@ -160,47 +159,47 @@ def spread_step(R, D, kept, work, new):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**FAST)
-def gauss_sweep(first, step, Y, v, R, frames, noise, loss):  # type: ignore[no-untyped-def]
+def full_rank_em(first, step, Y, v, R, frames, noise, loss):  # type: ignore[no-untyped-def]
     """One iteration of EM, v and R in place; loss[chunk] is the negative log-likelihood as the iteration began."""
     bins, blocks, m, _, size = Y.shape
-    talkers, chunks = R.shape[1], loss.shape[0]
+    n_sources, chunks = R.shape[1], loss.shape[0]
     S, z, E = np.empty((m, m, 2, size), Y.dtype), np.empty((m, 2, size), Y.dtype), np.empty((m * m, size), Y.dtype)
-    d, det, u = np.empty(size, Y.dtype), np.empty(size), np.zeros((1, talkers, size), Y.dtype)
-    c, G, kept = np.empty((talkers, m * m), Y.dtype), np.empty((m * m, talkers)), np.empty(talkers)
-    D = np.empty((talkers, m, m), np.complex128)
+    d, det, u = np.empty(size, Y.dtype), np.empty(size), np.zeros((1, n_sources, size), Y.dtype)
+    c, G, kept = np.empty((n_sources, m * m), Y.dtype), np.empty((m * m, n_sources)), np.empty(n_sources)
+    D = np.empty((n_sources, m, m), np.complex128)
     work, new = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128)
     for chunk in range(first, chunks, step):
         loss[chunk] = 0.0
         for f in range(chunk * bins // chunks, (chunk + 1) * bins // chunks):
             G[:] = 0.0
-            for k in range(talkers):
+            for k in range(n_sources):
                 coefficients(R[f, k], c[k])
                 kept[k] = 0.0
             for b in range(blocks):
                 here = min(size, frames - b * size)
                 covariances(Y, v, f, b, R[f], noise, d, S)
-                invert_planes(S, d, det)
+                invert_frames(S, d, det)
                 whitened(Y, f, b, S, z)
                 loss[chunk] += misfit(Y, f, b, z, det, here)
                 surplus(S, z, E)
                 u[:] = 0
-                for k in range(talkers):
+                for k in range(n_sources):
                     quadratic(E, c[k], d)
                     kept[k] += powers_step(v, f, b, k, m, here, d, u)
                 weigh(E, u, 0, G)
             unpack(G, 1.0, D)
-            for k in range(talkers):
-                gain = v.dtype.type(spread_step(R[f, k], D[k], kept[k], work, new) / frames)
+            for k in range(n_sources):
+                gain = v.dtype.type(covariance_step(R[f, k], D[k], kept[k], work, new) / frames)
                 for b in range(blocks):
                     for t in range(size):
                         v[f, b, k, t] *= gain
 
 
 @numba.njit(**FAST)
-def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ignore[no-untyped-def]
+def wiener_filter(first, step, Y, v, R, noise, mic, images, powers):  # type: ignore[no-untyped-def]
     """images[f, b, k, :, t] = v_k (R_k S^-1 x) at microphone `mic`, powers[chunk, k, m] their power at every microphone."""
     bins, blocks, m, _, size = Y.shape
-    talkers, chunks = R.shape[1], powers.shape[0]
+    n_sources, chunks = R.shape[1], powers.shape[0]
     S, z = np.empty((m, m, 2, size), Y.dtype), np.empty((m, 2, size), Y.dtype)
     d, det, e = np.empty(size, Y.dtype), np.empty(size), np.empty((2, size), Y.dtype)
     real = Y.dtype.type
@@ -209,9 +208,9 @@ def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ign
         for f in range(chunk * bins // chunks, (chunk + 1) * bins // chunks):
             for b in range(blocks):
                 covariances(Y, v, f, b, R[f], noise, d, S)
-                invert_planes(S, d, det)
+                invert_frames(S, d, det)
                 whitened(Y, f, b, S, z)
-                for k in range(talkers):
+                for k in range(n_sources):
                     for i in range(m):
                         e[:] = 0
                         for j in range(m):
@@ -232,7 +231,7 @@ def filter_sweep(first, step, Y, v, R, noise, mic, images, powers):  # type: ign
 
 
 class FullRank:
-    """Powers v and spreads R (F, N, M, M) of N talkers in spectra, and their EM."""
+    """Powers v and spatial covariances R (F, N, M, M) of N sources in spectra, and their EM."""
 
     def __init__(self, outputs: Outputs, v: np.ndarray, R: np.ndarray, *, noise: float) -> None:
         self.outputs = outputs
@@ -240,14 +239,14 @@ class FullRank:
         self.v = aligned((outputs.n_bins, outputs.blocks, self.R.shape[1], outputs.size), outputs.dtype)
         for b in range(outputs.blocks):
             part = v[:, :, b * outputs.size : (b + 1) * outputs.size]
-            np.maximum(part, FLOOR, out=self.v[:, b, :, : part.shape[2]])
+            np.maximum(part, LEAST_VARIANCE, out=self.v[:, b, :, : part.shape[2]])
         self.noise = noise
         self.loss = np.zeros(threads.CHUNKS)
 
     def step(self) -> float:
         """One iteration; the loss as it began."""
         y = self.outputs
-        threads.run(gauss_sweep, y.Y, self.v, self.R, y.n_frames, self.noise, self.loss)
+        threads.run(full_rank_em, y.Y, self.v, self.R, y.n_frames, self.noise, self.loss)
         return float(self.loss.sum())
 
     def step_powers(self) -> float:
@@ -262,12 +261,12 @@ class FullRank:
         return np.array(self.R)
 
     def images(self, mic: int) -> tuple[np.ndarray, np.ndarray]:
-        """(F, N, T) what each talker sends to microphone `mic`, by a multichannel Wiener filter, and (N, M) their powers."""
+        """(F, N, T) what microphone `mic` hears of each source, by a multichannel Wiener filter, and (N, M) their powers."""
         y = self.outputs
-        planes = aligned((y.n_bins, y.blocks, self.R.shape[1], 2, y.size), y.dtype)
+        parts = aligned((y.n_bins, y.blocks, self.R.shape[1], 2, y.size), y.dtype)
         powers = np.zeros((threads.CHUNKS, *self.R.shape[1:3]))
-        threads.run(filter_sweep, y.Y, self.v, self.R, self.noise, mic, planes, powers)
-        joined = y.from_blocks(np.moveaxis(planes, 1, 0))
+        threads.run(wiener_filter, y.Y, self.v, self.R, self.noise, mic, parts, powers)
+        joined = y.from_blocks(np.moveaxis(parts, 1, 0))
         Y = np.empty(joined.shape[:2] + joined.shape[3:], np.result_type(y.dtype, np.complex64))
         Y.real, Y.imag = joined[:, :, 0], joined[:, :, 1]
         Y *= y.level

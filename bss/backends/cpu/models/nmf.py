@@ -1,7 +1,7 @@
-"""Compiled fit of low-rank variances to given powers: NMF under the Itakura-Saito divergence, sources apart from each other.
+"""Compiled fit of low-rank variances to known powers: NMF under the Itakura-Saito divergence, sources apart from each other.
 
 q [n, f, b, t] are powers of mean one in every bin, in blocks of frames, with zeros behind the last; B [n, f, k], H [n, b, k, t],
-K a multiple of TILE, with zeros in what fills it up. TILE components, or BINS bins, share what is loaded once.
+K a multiple of ROWS, with zeros in what fills it up. ROWS components, or BINS bins, share what is loaded once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import numpy as np
 from bss.backends.cpu import threads
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.outputs import BLOCK_FRAMES, ROUND_FRAMES, aligned
+from bss.backends.cpu.tile import ROWS, tile
+from bss.backends.numeric import LEAST_SHARE
 
-TILE = 4
 BINS = 4
-SILENCE = np.float32(1e-6)  # of a bin's mean power: no power, variance or activation is less
+LEAST = np.float32(LEAST_SHARE)  # of powers, variances and activations
 
 
 @numba.njit(**FAST)
@@ -33,7 +34,7 @@ def whitened(first, step, chunks, Y, q, mean):  # type: ignore[no-untyped-def]
                     total += np.float32(power)
                 mean[n, f] = total / np.float32(frames)
                 scale = np.float32(1) / mean[n, f] if mean[n, f] > 0 else np.float32(0)
-                least = SILENCE if mean[n, f] > 0 else np.float32(1)
+                least = LEAST if mean[n, f] > 0 else np.float32(1)
                 for t in range(frames):
                     q[n, f, t // size, t % size] = max(q[n, f, t // size, t % size] * scale, least)
 
@@ -43,8 +44,8 @@ def variances(B, H, n, f, b, R):  # type: ignore[no-untyped-def]
     """R[t] = sum_k B[n, f, k] H[n, b, k, t]."""
     size = R.shape[0]
     for t in range(size):
-        R[t] = SILENCE
-    for k in range(0, B.shape[2], TILE):
+        R[t] = LEAST
+    for k in range(0, B.shape[2], ROWS):
         b0, b1, b2, b3 = B[n, f, k], B[n, f, k + 1], B[n, f, k + 2], B[n, f, k + 3]
         for t in range(size):
             R[t] += b0 * H[n, b, k, t] + b1 * H[n, b, k + 1, t] + b2 * H[n, b, k + 2, t] + b3 * H[n, b, k + 3, t]
@@ -65,20 +66,9 @@ def quotients(q, n, f, b, R, i, above, below):  # type: ignore[no-untyped-def]
 @numba.njit(**INNER_FAST)
 def spectral_sums(above, below, i, H, n, b, sums):  # type: ignore[no-untyped-def]
     """sums[k] += above[i] . H[n, k] and below[i] . H[n, k], over one block of frames."""
-    zero = np.float32(0)
-    for k in range(0, H.shape[2], TILE):
-        a0, a1, a2, a3, b0, b1, b2, b3 = zero, zero, zero, zero, zero, zero, zero, zero
-        for t in range(above.shape[1]):
-            x, y = above[i, t], below[i, t]
-            h0, h1, h2, h3 = H[n, b, k, t], H[n, b, k + 1, t], H[n, b, k + 2, t], H[n, b, k + 3, t]
-            a0 += x * h0
-            a1 += x * h1
-            a2 += x * h2
-            a3 += x * h3
-            b0 += y * h0
-            b1 += y * h1
-            b2 += y * h2
-            b3 += y * h3
+    for k in range(0, H.shape[2], ROWS):
+        h0, h1, h2, h3 = H[n, b, k], H[n, b, k + 1], H[n, b, k + 2], H[n, b, k + 3]
+        a0, a1, a2, a3, b0, b1, b2, b3 = tile(above[i], below[i], h0, h1, h2, h3)
         sums[k, 0] += a0
         sums[k, 1] += b0
         sums[k + 1, 0] += a1
@@ -112,7 +102,7 @@ def spectral_step(q, B, H, n, f, R, above, below, sums):  # type: ignore[no-unty
 
 
 @numba.njit(**FAST)
-def factor_sweep(first, step, q, B, H, stride, above, below):  # type: ignore[no-untyped-def]
+def nmf_iteration(first, step, q, B, H, stride, above, below):  # type: ignore[no-untyped-def]
     """Spectra, then what they say of the activations, of every `stride`-th group of BINS bins.
 
     above, below [chunk, n, b, k, t] are the sums of the activations' step; F is a multiple of BINS.
@@ -152,7 +142,7 @@ def temporal_step(above, below, H):  # type: ignore[no-untyped-def]
                 for t in range(size):
                     if H[n, b, k, t] > zero and below[0, n, b, k, t] > zero:
                         stepped = H[n, b, k, t] * np.sqrt(above[0, n, b, k, t] / below[0, n, b, k, t])
-                        H[n, b, k, t] = max(stepped, SILENCE)
+                        H[n, b, k, t] = max(stepped, LEAST)
 
 
 class NmfFit:
@@ -163,7 +153,7 @@ class NmfFit:
         self.n_bins, self.n_components = bins, n_components
         blocks = -(-self.n_frames // BLOCK_FRAMES)
         self.size = -(-self.n_frames // (blocks * ROUND_FRAMES)) * ROUND_FRAMES
-        blocks, components = -(-self.n_frames // self.size), -(-n_components // TILE) * TILE
+        blocks, components = -(-self.n_frames // self.size), -(-n_components // ROWS) * ROWS
         self.mean = np.empty((n_sources, bins), np.float32)
         self.q = aligned((n_sources, -(-bins // BINS) * BINS, blocks, self.size), np.float32)
         threads.run(whitened, threads.CHUNKS, np.ascontiguousarray(Y), self.q, self.mean)
@@ -180,7 +170,7 @@ class NmfFit:
 
     def step(self, stride: int = 1) -> None:
         """One multiplicative step of the spectra, then of the activations, by one of every so many groups of bins."""
-        threads.run(factor_sweep, self.q, self.B, self.H, stride, self.above, self.below)
+        threads.run(nmf_iteration, self.q, self.B, self.H, stride, self.above, self.below)
         temporal_step(self.above, self.below, self.H)
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:

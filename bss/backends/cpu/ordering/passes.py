@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 
 from bss.backends.cpu.ordering import grouping, permutation
+from bss.backends.numeric import NEVER_ZERO
 
 WIDTH = 16  # frames are filled up with zeros to a multiple of the widest vector
 
@@ -76,9 +77,9 @@ def phase_fits(
     if r.shape[2] > 2 * n_lags + 1:
         r[:, :, n_lags + 1 : -n_lags] = 0
     height = np.abs(r)
-    r *= (height / np.maximum(height.max(2, keepdims=True), 1e-20)) ** sharpness
+    r *= (height / np.maximum(height.max(2, keepdims=True), NEVER_ZERO)) ** sharpness
     template = scipy.fft.rfft(r, axis=2)
-    template /= np.maximum(np.sqrt(np.mean(np.abs(template) ** 2, axis=2, keepdims=True)), 1e-20)
+    template /= np.maximum(np.sqrt(np.mean(np.abs(template) ** 2, axis=2, keepdims=True)), NEVER_ZERO)
     fits = np.empty((len(edges) - 1, N, N))
     permutation.phase_fits(template, phases, order, edges, fits)
     return fits

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends import numeric
 from bss.backends.cpu.linalg import FAST, INLINED, INNER, INNER_FAST
 
-TINY = np.float32(1e-20)
-ROUNDINGS = np.float32(1e-5)  # of a sum's power: what is left without one bin is nothing if it is less
+TINY, ROUNDINGS = np.float32(numeric.NEVER_ZERO), np.float32(numeric.CANCELLED)
 FAR = 1e30
 GAIN = 1e-7  # of a score, under which no order is changed: roundings
 

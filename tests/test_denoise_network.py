@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bss.networks.denoiser.inference import Recurrent
+from bss.networks.denoiser.inference import DenoiserNetwork
 from bss.networks.denoiser.stream import Model, Stream
 
 torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
@@ -18,13 +18,13 @@ SIZES = [
 ]
 
 
-def both(config: DenoiserConfig) -> tuple[Denoiser, Recurrent]:
+def both(config: DenoiserConfig) -> tuple[Denoiser, DenoiserNetwork]:
     torch.manual_seed(0)
     network = Denoiser(config).eval()
     with torch.no_grad():
         for value in network.parameters():
             value.mul_(1.5)
-    return network, Recurrent(vars(config), {name: t.numpy() for name, t in network.state_dict().items()})
+    return network, DenoiserNetwork(vars(config), {name: t.numpy() for name, t in network.state_dict().items()})
 
 
 @pytest.mark.parametrize("config", SIZES)
@@ -51,7 +51,7 @@ def test_samples_are_those_of_torch(config: DenoiserConfig, pieces: list[int]) -
     x = np.random.default_rng(1).normal(size=(2, 4096)).astype(np.float32)
     with torch.inference_mode():
         wanted = network(torch.from_numpy(x)).numpy()
-    stream, found, first = Stream(Model(numpy, 16_000), 2, classic=0.0), [], 0
+    stream, found, first = Stream(Model(numpy, 16_000), 2, wiener_share=0.0), [], 0
     for count in pieces:
         found.append(stream.push(x[:, first : first + count]))
         first += count

@@ -1,7 +1,7 @@
-"""Noisy speech made as it is needed, on the processor or the GPU: the step and the seed say all of it, so training can resume.
+"""Noisy speech made as it is needed, on the CPU or the GPU. It follows from the step and the seed, so training can resume.
 
-Speech is equalised, put into a room now and then, and brought to a level; noise is recorded noise, coloured noise whose level
-moves, hum, or people talking, some of it filtered. The clean side keeps its room: what is to go is noise, not echo.
+Speech is equalised, some of it put into a room, and scaled to a level; noise is recorded noise, coloured noise of varying level,
+hum, or people talking, some of it filtered. The clean side keeps its room: what is to be removed is noise, not echo.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bss.networks.corpus import Corpus
+from bss.networks.training import generator
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,11 @@ class Sounds:
         self.samples = torch.from_numpy(corpus.samples).to(device)
         self.rate = corpus.rate
         self.starts, self.ends = torch.from_numpy(corpus.starts).to(device), torch.from_numpy(corpus.ends).to(device)
-        self.people = {name: k for k, name in enumerate(corpus.people())}
+        self.people = {name: k for k, name in enumerate(corpus.talkers())}
         self.of = torch.tensor([self.people[name] for name in corpus.names], device=device)
 
     def draw(self, count: int, n: int, rng: torch.Generator) -> Tensor:
-        """(count, n): segments of clips, each clip as likely as it is long; a clip that is too short begins again."""
+        """(count, n): segments of clips, each clip as likely as it is long; a clip that is too short is repeated."""
         device = self.samples.device
         at = torch.randint(len(self.samples), (count,), generator=rng, device=device)
         clip = torch.searchsorted(self.ends, at, right=True)
@@ -48,11 +49,6 @@ class Sounds:
         offset = at - begin
         index = begin[:, None] + (offset[:, None] + torch.arange(n, device=device)) % length[:, None]
         return self.samples[index]
-
-
-def generator(seed: int, step: int, device: str | torch.device) -> torch.Generator:
-    """What is random in one step of one training."""
-    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) % (1 << 62))
 
 
 def batch(
@@ -80,7 +76,7 @@ def uniform(span: tuple[float, float], size: int, rng: torch.Generator, device: 
 
 
 def unit(x: Tensor) -> Tensor:
-    """x (B, n) at a power of one; silence stays."""
+    """x (B, n) with a power of one; silence stays silence."""
     return x / x.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
 
 
@@ -93,23 +89,23 @@ def disturbance(speech: Sounds, noise: Sounds | None, size: int, o: Mixing, rng:
     kinds.append(in_rooms(torch.as_tensor(crowd), speech.rate, o, rng))
     shares.append(o.babble)
     if noise is not None:
-        kinds.append(moving(equalised(unit(noise.draw(size, o.samples, rng)), rng, 8.0), rng, 4.0))
+        kinds.append(varying(equalised(unit(noise.draw(size, o.samples, rng)), rng, 8.0), rng, 4.0))
         shares.append(o.recorded)
     chance = torch.tensor(shares, device=device)
     which = torch.multinomial(chance.expand(size, -1), 2, replacement=True, generator=rng)
     stacked = torch.stack([unit(kind) for kind in kinds])
-    rows = torch.arange(size, device=device)
+    example = torch.arange(size, device=device)
     second = (torch.rand(size, 1, generator=rng, device=device) < 0.3).float() * uniform((0.1, 0.7), size, rng, device)
-    return stacked[which[:, 0], rows] + second * stacked[which[:, 1], rows]
+    return stacked[which[:, 0], example] + second * stacked[which[:, 1], example]
 
 
 def coloured(size: int, n: int, rng: torch.Generator, device: torch.device) -> Tensor:
-    """Noise with a slope of 0 to -9 dB an octave and bumps, whose level moves: white, pink, brown, fans, streets."""
+    """Noise of varying level, with a slope of 0 to -9 dB per octave and bumps: white, pink, brown, fans, streets."""
     white = torch.randn(size, n, generator=rng, device=device)
     octaves = torch.log2(torch.arange(n // 2 + 1, device=device).clamp_min(8) / 8.0)
     slope = uniform((-9.0, 1.0), size, rng, device) * octaves / 20
     shaped = torch.fft.irfft(torch.fft.rfft(white) * 10**slope, n=n)
-    return moving(equalised(shaped, rng, 8.0), rng, 5.0)
+    return varying(equalised(shaped, rng, 8.0), rng, 5.0)
 
 
 def hum(size: int, n: int, rate: int, rng: torch.Generator, device: torch.device) -> Tensor:
@@ -124,8 +120,8 @@ def hum(size: int, n: int, rate: int, rng: torch.Generator, device: torch.device
     return total
 
 
-def moving(x: Tensor, rng: torch.Generator, spread_db: float) -> Tensor:
-    """x with a level that wanders by some dB over seconds."""
+def varying(x: Tensor, rng: torch.Generator, spread_db: float) -> Tensor:
+    """x with a level that varies by some dB over seconds."""
     points = torch.randn(x.shape[0], 1, 8, generator=rng, device=x.device) * spread_db
     points = points * torch.rand(x.shape[0], 1, 1, generator=rng, device=x.device)
     wander = torch.nn.functional.interpolate(points, size=x.shape[1], mode="linear", align_corners=True)[:, 0]
@@ -146,7 +142,7 @@ def equalised(x: Tensor, rng: torch.Generator, spread_db: float) -> Tensor:
 
 
 def in_rooms(x: Tensor, rate: int, o: Mixing, rng: torch.Generator) -> Tensor:
-    """x, some of it with the echo of a room: noise that decays, behind the direct sound."""
+    """x, some of it with the echo of a room: the direct sound, then decaying noise."""
     size, n = x.shape
     length = int(o.rt60[1] * rate)
     time = torch.arange(length, device=x.device) / rate

@@ -1,8 +1,8 @@
-"""What separations leave, with its truth: examples to train the source model on.
+"""Separated simulated rooms with their truth: what the source model is trained on.
 
 A scene is simulated, separated as `unmix` would, and put in the order of the truth. Half of the scenes are separated once more
-with the variances of a talker of whom part of the others has been taken away, which is where the source model gets to in its
-second look. Everything follows from the seed of the scene.
+with the variances of tracks from which part of the other talkers has been removed: what the source model meets in its second
+pass. Everything follows from the seed of the scene.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from bss.pipeline.methods.refine import refine
 from bss.scenes.mixing import mix
 from bss.signals.stft import Stft
 
-SHARES = (0.2, 0.8)  # of what could be taken from the others at best, in the second separation
-WIENER = Stft(1024, 256)
+MASK_POWERS = (0.2, 0.8)  # of the ideal mask, before the second separation: 0 is no mask, 1 all of it
+MASK_STFT = Stft(1024, 256)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Example:
 
 
 def scene_options(rng: np.random.Generator) -> dict[str, object]:
-    """Talkers, microphones, room: wider than what people record in, so that nothing they do is outside."""
+    """Talkers, microphones and room, drawn from a wider range than recordings come from."""
     n_sources = int(rng.choice([2, 3, 4], p=[0.5, 0.38, 0.12]))
     n_mics = n_sources + (int(rng.integers(1, 3)) if rng.random() < 0.15 else 0)
     room = (rng.uniform(4.5, 9), rng.uniform(3.8, 7), rng.uniform(2.5, 3.6))
@@ -45,8 +45,8 @@ def scene_options(rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def rehearse(voices: Sequence[np.ndarray], rate: int, seed: int) -> Example:
-    """Separate a scene of voices drawn from `voices`, one array (n,) for each speaker, and say what should have come out."""
+def training_scene(voices: Sequence[np.ndarray], rate: int, seed: int) -> Example:
+    """Separate a scene of some of `voices`, one array (n,) for each talker; what should have come out is beside it."""
     rng = np.random.default_rng([seed, 20])
     options = scene_options(rng)
     seconds, n_sources = float(options["seconds"]), int(options.pop("n_sources"))  # type: ignore[arg-type, call-overload]
@@ -57,8 +57,8 @@ def rehearse(voices: Sequence[np.ndarray], rate: int, seed: int) -> Example:
         try:
             scene = mix(drawn, rate, rng=rng, **options)  # type: ignore[arg-type]
         except BssError:  # a room that cannot have this echo, or cannot hold this array
-            again = scene_options(rng)
-            options |= {key: again[key] for key in ("room", "rt60", "spacing")}
+            redrawn = scene_options(rng)
+            options |= {key: redrawn[key] for key in ("room", "rt60", "spacing")}
     mixture, truth = scene.mixture, scene.images[:, 0]
     method = ILRMA if n_sources == len(mixture) else FDICA
     stft = method.window(mixture.shape[1], rate)
@@ -67,12 +67,12 @@ def rehearse(voices: Sequence[np.ndarray], rate: int, seed: int) -> Example:
     tracks = method.learn(task).tracks(np.zeros(n_sources, int))
     tracks = in_order(tracks, truth)
     if rng.random() < 0.5:
-        tracks = refine(mixture, rate, tracks, partly_alone(tracks, truth, rng.uniform(*SHARES))).tracks
+        tracks = refine(mixture, rate, tracks, partly_masked(tracks, truth, rng.uniform(*MASK_POWERS))).tracks
     return Example(tracks, truth, mixture[0])
 
 
 def spoken(voice: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n samples of a voice from a random place on, now and then with pauses of seconds."""
+    """n samples of a voice from a random position on, now and then with pauses of seconds."""
     start = int(rng.integers(len(voice)))
     y = np.resize(np.roll(voice, -start), n).astype(np.float32)
     if rng.random() < 0.25:
@@ -83,16 +83,16 @@ def spoken(voice: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def in_order(tracks: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Tracks in the order of the truth that they are most like."""
+    """Tracks in the order of the truth that they correlate with most."""
     from scipy.optimize import linear_sum_assignment
 
-    likeness = np.abs(truth @ tracks.T) / np.linalg.norm(tracks, axis=1)
-    return np.asarray(tracks[linear_sum_assignment(-likeness)[1]])
+    correlation = np.abs(truth @ tracks.T) / np.linalg.norm(tracks, axis=1)
+    return np.asarray(tracks[linear_sum_assignment(-correlation)[1]])
 
 
-def partly_alone(tracks: np.ndarray, truth: np.ndarray, share: float) -> np.ndarray:
+def partly_masked(tracks: np.ndarray, truth: np.ndarray, power: float) -> np.ndarray:
     """Tracks through a power of the ideal ratio mask: 0 leaves them as they are, 1 is the best that a mask can do."""
-    Y, S = WIENER.forward(tracks), WIENER.forward(truth)
+    Y, S = MASK_STFT.forward(tracks), MASK_STFT.forward(truth)
     own, rest = np.abs(S) ** 2, np.abs(Y - S) ** 2
-    gain = (own / (own + rest + np.finfo(np.float32).tiny)) ** share
-    return WIENER.inverse((gain * Y).astype(np.complex64), tracks.shape[1])
+    gain = (own / (own + rest + np.finfo(np.float32).tiny)) ** power
+    return MASK_STFT.inverse((gain * Y).astype(np.complex64), tracks.shape[1])

@@ -1,7 +1,7 @@
-"""A source model from folders of speech: scenes are rehearsed, the network is trained on them, and speech gets its likeness.
+"""A source model from folders of speech: scenes are simulated and separated, and the network is trained on them.
 
-Rehearsed scenes lie beside the model in a folder of their own until the training is over, one file for each seed: who is
-interrupted goes on with those that are there.
+Separated scenes are kept in a folder beside the model until the training is over, one file for each seed, so that an interrupted
+training continues with those that are there.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import numpy as np
 
 from bss.errors import InputError
 from bss.networks import checkpoint, corpus
-from bss.networks.source_model import speech
+from bss.networks.source_model import speech as speech_measures
 from bss.networks.source_model.apply import SPEECH_PREFIX
 from bss.networks.source_model.model import KIND, SourceModelConfig
 from bss.networks.source_model.training import fit, of_scenes
-from bss.pipeline.rehearsal import rehearse
+from bss.pipeline.training.scenes import training_scene
 
-KEPT_SHARE = 0.1  # of the scenes: by talkers whom nothing else is learned from
-FEWEST_TALKERS = 8  # scenes have up to four, those of the validation are by others
+VALIDATION_SHARE = 0.1  # of the scenes, and of the talkers, who are in no other scene
+MOST_TALKERS = 4  # of a scene
+FEWEST_TALKERS = 2 * MOST_TALKERS  # scenes to train on and to validate with have different ones
 Progress = Callable[[float, dict[str, float]], Any]
 
 
-def learn(
+def train_source_model(
     speech: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
@@ -35,7 +36,7 @@ def learn(
     seed: int = 0,
     resume: bool = False,
     hold_out: Sequence[str] = (),
-    rehearsed: Callable[[float], Any] | None = None,
+    simulated: Callable[[float], Any] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -48,15 +49,17 @@ def learn(
     out : path
         Where to, without ending.
     scenes : int
-        How many scenes to simulate and separate.
+        How many to simulate and separate.
     seed, resume
-        As of every training.
+        As in every training.
     hold_out : list of str
-        Talkers that are left out.
-    rehearsed, progress : callable, optional
-        Called with the share of the scenes that are there, and as of every training.
+        Talkers to leave out.
+    simulated : callable, optional
+        Called with the share of the scenes that are done.
+    progress : callable, optional
+        As in every training.
     **options
-        Of `source_training.fit`.
+        Of `networks.source_model.training.fit`.
 
     Raises
     ------
@@ -65,35 +68,37 @@ def learn(
     """
     config = SourceModelConfig()
     people = corpus.read(speech, config.rate, hold_out=hold_out)
-    if len(people.people()) < FEWEST_TALKERS:
+    if len(people.talkers()) < FEWEST_TALKERS:
         raise InputError(
-            f"there are {len(people.people())} talkers", f"scenes of up to four take {FEWEST_TALKERS}", "speech of more people"
+            f"there are {len(people.talkers())} talkers",
+            f"scenes of up to {MOST_TALKERS} need {FEWEST_TALKERS}, half of them for validation",
+            "speech of more people",
         )
-    share = max(0.1, 4 / len(people.people()))
+    share = max(VALIDATION_SHARE, MOST_TALKERS / len(people.talkers()))
     learned, kept = corpus.split(people, share, np.random.default_rng(seed))
     place = Path(f"{os.fspath(out)}.scenes")
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
-    n_kept = max(2, round(KEPT_SHARE * scenes))
+    n_kept = max(2, round(VALIDATION_SHARE * scenes))
     voices, others = learned.voices(), kept.voices()
     done = []
     for k in range(scenes):
         done.append(_scene(place, others if k < n_kept else voices, config.rate, seed, k))
-        if rehearsed is not None:
-            rehearsed((k + 1) / scenes)
+        if simulated is not None:
+            simulated((k + 1) / scenes)
     device = str(options.get("device", "cpu"))
     held, seen = of_scenes(done[:n_kept], device), of_scenes(done[n_kept:], device)
-    words = {"talkers": len(learned.people()), "validation_talkers": len(kept.people()), "scenes": scenes}
+    words = {"talkers": len(learned.talkers()), "validation_talkers": len(kept.talkers()), "scenes": scenes}
     report = fit(seen, held, out, seed=seed, resume=resume, extra=words, progress=progress, **options)
-    add_likeness(f"{os.fspath(out)}.safetensors", [track for tracks, _ in done[n_kept:] for track in tracks])
+    add_speech_distribution(f"{os.fspath(out)}.safetensors", [track for tracks, _ in done[n_kept:] for track in tracks])
     shutil.rmtree(place)
     return report
 
 
-def add_likeness(path: str | os.PathLike[str], tracks: Sequence[np.ndarray]) -> None:
-    """Into the file of a source model: what separated speech is like, so that it can step aside for other sounds."""
+def add_speech_distribution(path: str | os.PathLike[str], tracks: Sequence[np.ndarray]) -> None:
+    """Add to the file of a source model what separated speech is like, so that other sounds are not taken for speech."""
     held = checkpoint.load(path, KIND)
-    known = speech.fit(list(tracks))
+    known = speech_measures.fit(list(tracks))
     tensors = dict(held.tensors) | {
         f"{SPEECH_PREFIX}{name}": checkpoint.tensor(getattr(known, name)) for name in ("mean", "scale", "precision")
     }
@@ -101,14 +106,14 @@ def add_likeness(path: str | os.PathLike[str], tracks: Sequence[np.ndarray]) -> 
 
 
 def _scene(place: Path, voices: Sequence[np.ndarray], rate: int, seed: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tracks and truth (N, n) of a scene: from its file, or separated and then kept there."""
+    """Tracks and truth (N, n) of a scene: from its file, or newly separated and then saved there."""
     file = place / f"{k}.npz"
     if not file.is_file():
-        example = rehearse(voices, rate, seed * 1_000_003 + k)
+        example = training_scene(voices, rate, seed * 1_000_003 + k)
         place.mkdir(parents=True, exist_ok=True)
         unfinished = place / f".{k}.part"
         with open(unfinished, "wb") as writing:
             np.savez(writing, tracks=example.tracks, truth=example.truth)
         unfinished.replace(file)
-    with np.load(file) as found:
-        return found["tracks"], found["truth"]
+    with np.load(file) as scene:
+        return scene["tracks"], scene["truth"]

@@ -1,0 +1,1 @@
+"""What a separation has learned, without the recording, and its file."""

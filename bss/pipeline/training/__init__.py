@@ -1,0 +1,1 @@
+"""Training of networks that learn from separations: simulated rooms, separated as `unmix` does, and what is trained on them."""
