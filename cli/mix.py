@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bss.errors import UsageError
+
+from . import mix_options, mix_report
 from .common import Output, command
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 FROM_SCENE = {
     "n_mics": "--mics", "talkers": "--talkers", "rt60": "--rt60", "room": "--room", "snr_db": "--snr", "spacing": "--spacing",
     "levels_db": "--levels", "seconds": "--seconds", "rate": "--rate", "instantaneous": "--instantaneous", "seed": "--seed",
+    "rir": "--rir", "noise": "--noise", "noise_snr_db": "--noise-snr", "babble": "--babble", "move": "--move", "join": "--join",
+    "conversation": "--conversation",
+    **{name: f"--{name}" for name in ("offset", "drift", "gap", "dropout", "hum", "agc")},
 }  # fmt: skip
 
 
@@ -36,6 +42,29 @@ FROM_SCENE = {
 @click.option("--seconds", type=float, default=None, help="Length; shorter voices are repeated [that of the longest voice].")
 @click.option("--rate", type=click.IntRange(1000, 768_000), default=None, help="Sample rate in Hz [that of the first voice].")
 @click.option("--instantaneous", is_flag=True, help="Simulate a mixing desk instead of a room: no delays, no echo.")
+@click.option("--rir", multiple=True, metavar="FILES",
+              help="Measured impulse responses instead of a room: a file per place, a channel per microphone.")  # fmt: skip
+@click.option("--noise", multiple=True, metavar="FILES", help="Sounds that are no talkers, each from a place of its own.")
+@click.option("--babble", type=click.IntRange(1), default=None, metavar="N",
+              help="As noise, N more voices all around, drawn from those of VOICES that are no talkers.")  # fmt: skip
+@click.option("--noise-snr", "noise_snr_db", type=float, default=5.0, show_default=True, metavar="DB",
+              help="Level of all talkers relative to --noise and --babble.")  # fmt: skip
+@click.option("--conversation", type=float, default=None, metavar="SECONDS", help="Talkers take turns of about this length.")
+@click.option("--join", multiple=True, metavar="TALKER@TIME[-TIME]",
+              help="The talker is there from TIME on, or for this span.")  # fmt: skip
+@click.option("--move", multiple=True, metavar="TALKER:DEGREES[@TIME[-TIME]]",
+              help="The talker walks so far around the microphones [over the whole recording].")  # fmt: skip
+@click.option("--offset", multiple=True, metavar="[MIC:]SECONDS",
+              help="Microphone MIC starts later (-: earlier) than the first; without MIC all do, by up to so much.")  # fmt: skip
+@click.option("--drift", multiple=True, metavar="[MIC:]PPM[@TIME]",
+              help="Its clock is so many parts per million fast (-: slow), from TIME on; without MIC all are off by up to so"
+                   " many.")  # fmt: skip
+@click.option("--gap", multiple=True, metavar="MIC:SECONDS[@TIME]",
+              help="Its file lacks so much, or repeats it (-) [in the middle].")  # fmt: skip
+@click.option("--dropout", multiple=True, metavar="MIC[@TIME[-TIME]]",
+              help="It is silent from TIME [the middle] on, or for this span.")  # fmt: skip
+@click.option("--hum", multiple=True, metavar="MIC[:HERTZ]", help="It hears no talker, only mains hum [50 Hz] and noise.")
+@click.option("--agc", multiple=True, metavar="MIC", help="It is no microphone, but a mix of the others with automatic gain.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -50,15 +79,20 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
     """Simulate a recording of several talkers with several microphones in a room, with ground truth.
 
     VOICES are clean recordings of one talker each: files, or folders of them. Writes mics/mic1.wav ... (the recording),
-    truth/NAME.wav (the image of that talker at every microphone), and scene.json, which reproduces the scene byte for byte.
+    truth/NAME.wav (the image of that talker at every microphone, free of faults and in the time of the first), and scene.json,
+    which reproduces the scene byte for byte. Times are in seconds, microphones and talkers count from 1, and options that name
+    one may be given several times. What is added leaves the rest of the scene as it is with the same seed.
 
     \b
     Examples:
       bss mix anna.wav ben.wav -o scene/
       bss mix voices/ --mics 4 --rt60 0.5 --room 8x6x3 --snr 20 -o hall/
+      bss mix voices/ --noise fan.wav --babble 4 --noise-snr 10 --conversation 4 --seconds 60 -o cafe/
+      bss mix anna.wav ben.wav --move 1:70@5-15 --join 2@8 -o walking/
+      bss mix anna.wav ben.wav --mics 4 --offset 2 --drift 80 --gap 3:0.01@10 --dropout 4@12 -o phones/
+      bss mix anna.wav ben.wav --rir responses/ --mics 4 -o measured/
       bss mix --scene scene/scene.json -o again/
     """
-    from bss.errors import UsageError
     from bss.scenes import recipe as recipes
     from bss.scenes.scene import scene_folder
     from bss.signals.paths import expand
@@ -72,7 +106,8 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
         recipe = _new_recipe(out, voices, options)
     else:
         raise UsageError("there are no voices", hint="bss mix anna.wav ben.wav -o scene/, or --scene scene.json")
-    names, inputs = [voice.name for voice in recipe.voices], [voice.file for voice in recipe.voices]
+    names = [voice.name for voice in recipe.voices]
+    inputs = [sound.file for sound in (*recipe.voices, *recipe.noises, *recipe.responses)]
     n_mics = recipe.options["n_mics"]
     with scene_folder(Path(output), names, n_mics, inputs=inputs, overwrite=overwrite) as write:
         made, notes = recipe.make()
@@ -83,13 +118,7 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
 
 
 def _refuse_options_of_scene() -> None:
-    from bss.errors import UsageError
-
-    context = click.get_current_context()
-    used = [
-        option for name, option in FROM_SCENE.items()
-        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    ]  # fmt: skip
+    used = [option for name, option in FROM_SCENE.items() if _given(name)]
     if used:
         why = "the scene.json determines it" if len(used) == 1 else "the scene.json determines them"
         raise UsageError(
@@ -102,6 +131,10 @@ def _new_recipe(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -
     from bss.signals.paths import expand
 
     files = expand(voices)
+    options["faults"], options["behaviour"] = mix_options.faults(options), mix_options.behaviour(options)
+    responses = expand(options.pop("rir")) if options["rir"] else options.pop("rir")
+    if responses and not _given("n_mics"):
+        options["n_mics"] = recipes.channels_of(responses[0])
     talkers, n_mics, seed = options.pop("talkers"), options["n_mics"], options.pop("seed")
     if talkers is None and not all(os.path.isfile(voice) for voice in voices):
         talkers = min(len(files), n_mics)
@@ -110,15 +143,39 @@ def _new_recipe(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -
     chosen = files if talkers is None else recipes.draw(files, talkers, seed)
     if len(chosen) > n_mics:
         out.warn(f"with more talkers ({len(chosen)}) than microphones ({n_mics}), separation is much harder")
+    noises = [*(expand(options["noise"]) if options["noise"] else ()), *_babble(files, chosen, options.pop("babble"), seed)]
+    del options["noise"]
+    if _given("noise_snr_db") and not noises:
+        raise UsageError("--noise-snr is of no use without noise", hint="--noise FILES, --babble N, or --snr for the microphones")
+    if responses:
+        responses = recipes.draw_places(responses, len(chosen) + len(noises), seed)
     options["room"] = _numbers("--room", options["room"], "x", "6x5x3")
     if options["levels_db"] is not None:
         options["levels_db"] = _numbers("--levels", options["levels_db"], ",", "0,-3")
-    return recipes.from_voices(chosen, options.pop("rate"), rng=seed, **options)
+    return recipes.from_voices(chosen, options.pop("rate"), noises=noises, responses=responses, rng=seed, **options)
+
+
+def _babble(files: list[Path], talkers: list[Path], count: int | None, seed: int) -> list[Path]:
+    """Voices that are no talkers, at random; some several times, from different moments on, if there are not enough."""
+    from bss.scenes.recipe import draw
+
+    others = [file for file in files if file not in talkers]
+    if count is None:
+        return []
+    if not others:
+        raise UsageError(
+            "there are no voices for --babble", "all of them are talkers", f"more voices, or --talkers {max(1, len(files) - 1)}"
+        )
+    return [
+        file for first in range(0, count, len(others)) for file in draw(others, min(len(others), count - first), seed + first)
+    ]
+
+
+def _given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _numbers(option: str, text: str, separator: str, example: str) -> list[float]:
-    from bss.errors import UsageError
-
     try:
         return [float(word) for word in text.lower().split(separator)]
     except ValueError:
@@ -128,17 +185,9 @@ def _numbers(option: str, text: str, separator: str, example: str) -> list[float
 def _report(out: Output, info: dict[str, Any], rate: int, folder: Path, notes: list[str], files: list[Path]) -> None:
     import shlex
 
-    options = info["options"]
-    names = [voice["name"] for voice in info["voices"]]
-    n_mics = options["n_mics"]
-    counts = f"{_count(len(names), 'talker')} ({', '.join(names)}), {_count(n_mics, 'microphone')}"
-    out.say(f"{counts}, {info['samples'] / rate:.2f} s at {rate} Hz")
-    if options["instantaneous"]:
-        out.say(f"mixing desk, condition number {info['condition']:.2g}")
-    else:
-        measured = info["rt60_measured"]
-        size = "x".join(f"{side:g}" for side in options["room"])
-        out.say(f"room of {size} m, reverberation time {sum(measured) / len(measured):.2f} s ({options['rt60']:g} s requested)")
+    for line in mix_report.description(info, rate):
+        out.say(line)
+    names, n_mics = [voice["name"] for voice in info["voices"]], info["options"]["n_mics"]
     for k, place in enumerate(info.get("talkers", ())):
         out.detail(f"{names[k]} at {place} m")
     for k, place in enumerate(info.get("mics", ())):
@@ -150,7 +199,3 @@ def _report(out: Output, info: dict[str, Any], rate: int, folder: Path, notes: l
         out.say(f"next: bss unmix {mics} -o sources{fewer}")
         out.say(f"then: bss score {truth} sources --mixture {mics}")
     out.emit({"folder": folder, "files": files, "rate": rate, **info, "warnings": notes})
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

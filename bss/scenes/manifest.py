@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bss.errors import InputError
+from bss.scenes import behaviour, faults
 
 KIND, SCHEMA = "bss scene", 1
 NAME = "scene.json"
 # the keyword arguments of `bss.mix`, with `rng` stored as its seed
 OPTIONS = ("n_mics", "rt60", "room", "snr_db", "spacing", "seconds", "levels_db", "instantaneous", "seed")
+LATER = ("noise_snr_db", "behaviour", "faults")  # which a scene without them lacks
+FILES = ("noises", "responses")  # entries with a file and its checksum, which a scene without them lacks
 
 
 def read(manifest: Path) -> dict[str, Any]:
@@ -43,14 +46,28 @@ def _damage(document: dict[str, Any]) -> str:
     needed = {"rate": int, "sha256": str, "options": dict, "voices": list, "versions": dict, "files": dict}
     if wrong := [key for key, kind in needed.items() if not isinstance(document.get(key), kind)]:
         return f"{', '.join(wrong)} is missing"
-    if odd := set(OPTIONS) ^ set(document["options"]):
+    options = document["options"]
+    if odd := set(OPTIONS) ^ (set(options) - set(LATER)):
         return f"the options {', '.join(sorted(odd))} are missing or unknown"
-    if odd := {key for key, value in document["options"].items() if isinstance(value, str | dict)}:
+    if odd := {key for key, value in options.items() if isinstance(value, str | dict)}:
         return f"the options {', '.join(sorted(odd))} are not numbers"
+    try:
+        faults.from_json(options.get("faults", []))
+        behaviour.from_json(options.get("behaviour", []))
+    except (TypeError, ValueError) as error:
+        return str(error)
+    for key in FILES:
+        entries = document.get(key, [])
+        if not isinstance(entries, list) or not all(map(_is_file_entry, entries)):
+            return f"an entry of {key} is malformed"
     for voice in document["voices"]:
-        if not isinstance(voice, dict) or not all(isinstance(voice.get(key, ""), str) for key in ("name", "file", "sha256")):
+        if not _is_file_entry(voice) or not isinstance(voice.get("name", ""), str):
             return "the entry of a voice is malformed"
         name = voice.get("name", "")
         if not name or Path(name).name != name:
             return f"{name!r} is not a valid name for a voice"
     return "" if document["voices"] else "it lists no voices"
+
+
+def _is_file_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key, ""), str) for key in ("file", "sha256"))

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from bss.errors import InputError, UsageError, check_int
-from bss.scenes import rooms
+from bss.scenes import behaviour as behaviours, clocks, faults as all_faults, heard, rooms
+from bss.scenes.behaviour import Behaviour, Move
+from bss.scenes.clocks import Timeline
+from bss.scenes.faults import Fault
+from bss.scenes.levels import PEAK, record, to_unit_rms
 from bss.scenes.scene import Scene
-
-PEAK = 0.5  # the loudest sample of a scene: 6 dB of headroom
+from bss.scenes.spoiling import spoil
 
 
 def mix(
@@ -27,13 +30,19 @@ def mix(
     seconds: float | None = None,
     levels_db: Sequence[float] | None = None,
     instantaneous: bool = False,
+    rirs: Sequence[np.ndarray] = (),
+    noises: Sequence[np.ndarray] = (),
+    noise_snr_db: float = 5.0,
+    behaviour: Sequence[Behaviour] = (),
+    faults: Sequence[Fault] = (),
     rng: int | np.random.Generator = 0,
 ) -> Scene:
     """Record talkers with several microphones, in a simulated room or on a mixing desk.
 
     The microphones form a ring near the middle of the room; the talkers are placed at random 1 to 1.8 m from its centre.
-    Over the whole recording all talkers are equally loud at microphone 1, unless `levels_db` says otherwise. One gain,
-    common to everything, brings the loudest sample to 0.5.
+    All talkers are equally loud at microphone 1 while they are there, unless `levels_db` says otherwise. One gain, common to
+    everything, brings the loudest sample to 0.5. Whatever is added to a scene (noises, behaviour, faults), the room, the places
+    and the noise of the microphones stay those of the same seed without it.
 
     Parameters
     ----------
@@ -57,6 +66,18 @@ def mix(
         Level of each talker at microphone 1, relative to each other.
     instantaneous : bool
         No room: each microphone receives a different weighted sum of the voices, without delays or echo, as from a mixing desk.
+    rirs : list of (M, L) arrays, optional
+        Measured impulse responses at `rate` instead of a simulated room, each from one place to every microphone: those of the
+        talkers, then those of the noises; the rest is not used.
+    noises : list of (n_i,) arrays, optional
+        Sounds that are no talkers, each from a place of its own around the microphones, equally loud at microphone 1. Each starts
+        at a random moment and is repeated if it is shorter than the recording.
+    noise_snr_db : float
+        Level of all talkers together relative to all `noises` together, at microphone 1.
+    behaviour : list of Move, Join and Conversation, optional
+        What the talkers do (`bss.scenes.behaviour`): they walk about, come and go, take turns.
+    faults : list of Offset, Drift, Gap, Dropout, Hum and Agc, optional
+        What the recorders do (`bss.scenes.faults`). The time of the scene, and so of its images, is that of microphone 1.
     rng : int or numpy.random.Generator
         Seed of the positions, the mixing matrix and the noise.
 
@@ -67,9 +88,10 @@ def mix(
     Raises
     ------
     InputError
-        A voice is not a single channel of finite numbers, or is silent.
+        A voice or noise is not a single channel of finite numbers, or is silent; a response has not one channel per microphone.
     UsageError
-        An option is out of range; the room cannot have this reverberation time, or is too small.
+        An option is out of range; the room cannot have this reverberation time, or is too small; a fault or a behaviour is
+        impossible.
 
     Examples
     --------
@@ -83,51 +105,84 @@ def mix(
     >>> round(float(10 * np.log10(scene.images.sum(0)[0].var() / noise[0].var())))
     30
     """
-    voices = [_check_voice(voice, k) for k, voice in enumerate(voices)]
+    voices = [_check_signal(voice, f"voice {k + 1}") for k, voice in enumerate(voices)]
+    noises = [_check_signal(noise, f"noise {k + 1}") for k, noise in enumerate(noises)]
     rate, n_mics = check_int("rate", rate, 1000, 768_000), check_int("n_mics", n_mics, 1, 256)
-    levels = _check_options(len(voices), snr_db, spacing, levels_db)
+    levels = _check_options(len(voices), snr_db, noise_snr_db, spacing, levels_db)
+    rirs = heard.check_rirs(rirs, n_mics, len(voices) + len(noises)) if len(rirs) else []
     sides = rooms.check_room(room)
-    if not instantaneous:
+    if not instantaneous and not rirs:
         rooms.check_rt60(rt60, sides)
     n = _length(voices, rate, seconds)
+    behaviours.check(behaviour, len(voices), n / rate)
+    all_faults.check(faults, n_mics, n / rate)
     options = {
         "n_mics": n_mics, "rt60": float(rt60), "room": list(sides), "snr_db": None if snr_db == math.inf else float(snr_db),
         "spacing": float(spacing), "seconds": None if seconds is None else float(seconds), "levels_db": levels.tolist(),
         "instantaneous": bool(instantaneous),
+        **_used(
+            noise_snr_db=float(noise_snr_db) if noises else None, behaviour=behaviours.to_json(behaviour),
+            faults=all_faults.to_json(faults),
+        ),
         "seed": None if isinstance(rng, np.random.Generator) else check_int("rng", rng, 0),
     }  # fmt: skip
     rng = np.random.default_rng(rng)
-    dry = np.stack([np.resize(voice, n).astype(np.float32) for voice in voices])
-    voice_rms = _to_unit_rms(dry)
+    for_faults, for_talkers, for_noises = rng.spawn(3)  # so that the rest of the scene stays the same without them
+    behaviour = behaviours.timed(behaviour, n / rate)
+    faults = all_faults.resolve(faults, n_mics, n / rate, for_faults)
+    own_clocks = clocks.clocks(faults, n_mics)
+    timeline = clocks.timeline(own_clocks, n, rate)
+
+    dry, spans, levels = _speak(voices, behaviour, levels, timeline, for_talkers)
+    voice_rms = to_unit_rms(dry, timeline.span, "voice")
+    ambient = _sound(noises, timeline, for_noises)
+    moves = tuple(event for event in behaviour if isinstance(event, Move))
+    _refuse_mixed_ways(instantaneous, bool(rirs), bool(moves))
     if instantaneous:
-        images, description = _mix_on_desk(dry, n_mics, rng)
+        sound = heard.on_desk(dry, ambient, n_mics, rng, for_noises)
+    elif rirs:
+        sound = heard.through_responses(dry, ambient, rirs, rate)
     else:
-        images, description = _mix_in_room(dry, n_mics, rt60, sides, spacing, rate, rng)
-    mixture, gain = _add_noise(images, snr_db, levels, rng)
+        sound = heard.Room(sides, rt60, spacing, moves).hear(dry, ambient, n_mics, timeline, rng, for_noises)
+    mixture, gain = record(sound, snr_db, noise_snr_db, levels, rng, timeline, own_clocks)
+    spoil(mixture, faults, rate, PEAK, for_faults)
+
     gains = gain * 10 ** (levels / 20)
-    sources = dry * gains.astype(np.float32)[:, None]
-    names = [{"name": f"voice{k + 1}"} for k in range(len(voices))]
-    info = {"options": options, "voices": names, **description, "gains": (gains / voice_rms).tolist(), "samples": n}
-    return Scene(mixture, images, sources, rate, info)
+    sources = dry[:, timeline.span] * gains.astype(np.float32)[:, None]
+    info = {
+        "options": options, "voices": [{"name": f"voice{k + 1}"} for k in range(len(voices))],
+        **_used(noises=[{} for _ in noises], responses=[{} for _ in rirs]),
+        **sound.description,
+        **_used(activity_s=spans, faults=all_faults.to_json(faults), clocks=clocks.to_json(own_clocks)),
+        "gains": (gains / voice_rms).tolist(), "samples": n,
+    }  # fmt: skip
+    return Scene(mixture, np.ascontiguousarray(sound.images[:, :, timeline.span]), sources, rate, info)
 
 
-def _check_voice(voice: Any, k: int) -> np.ndarray:
-    x = np.asarray(voice)
+def _used(**values: Any) -> dict[str, Any]:
+    """Only what a scene has: a scene.json without what is new to it is that of earlier versions."""
+    return {key: value for key, value in values.items() if value is not None and value != []}
+
+
+def _check_signal(signal: Any, name: str) -> np.ndarray:
+    x = np.asarray(signal)
     if x.ndim != 1 or x.size == 0 or x.dtype.kind != "f":
-        raise InputError(
-            f"voice {k + 1} is an array of {x.dtype} of shape {x.shape}", "expected one channel of float samples, (n,)"
-        )
+        raise InputError(f"{name} is an array of {x.dtype} of shape {x.shape}", "expected one channel of float samples, (n,)")
     if not np.isfinite(x).all():
-        raise InputError(f"voice {k + 1} contains NaN or infinite samples", hint="another voice")
+        raise InputError(f"{name} contains NaN or infinite samples", hint="another one")
     return x
 
 
-def _check_options(n_voices: int, snr_db: float, spacing: float, levels_db: Sequence[float] | None) -> np.ndarray:
+def _check_options(
+    n_voices: int, snr_db: float, noise_snr_db: float, spacing: float, levels_db: Sequence[float] | None
+) -> np.ndarray:
     """The levels of the talkers in dB, after checking all options."""
     if n_voices == 0:
         raise UsageError("there are no voices", hint="at least one")
     if math.isnan(snr_db) or snr_db < -100:
         raise UsageError(f"snr_db={snr_db:g} is out of range", hint="a level in dB such as 30, or inf for no noise")
+    if not -100 <= noise_snr_db <= 100:
+        raise UsageError(f"noise_snr_db={noise_snr_db:g} is out of range", hint="a level in dB such as 5, within ±100")
     if not 0.001 <= spacing <= 100:
         raise UsageError(f"spacing={spacing:g} m is out of range", hint="0.001 to 100 metres between neighbouring microphones")
     levels = np.zeros(n_voices) if levels_db is None else np.asarray(levels_db, np.float64)
@@ -146,84 +201,39 @@ def _length(voices: Sequence[np.ndarray], rate: int, seconds: float | None) -> i
     return round(seconds * rate)
 
 
-def _mix_in_room(
-    dry: np.ndarray,
-    n_mics: int,
-    rt60: float,
-    room: tuple[float, float, float],
-    spacing: float,
-    rate: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, dict[str, Any]]:
-    from scipy.signal import oaconvolve
-
-    layout = rooms.lay_out(room, len(dry), n_mics, spacing, rng)
-    responses = rooms.respond(layout, rt60, rate)
-    images = np.empty((len(dry), n_mics, dry.shape[1]), np.float32)
-    for voice, rirs, image in zip(dry, responses.rirs, images, strict=True):
-        for m, rir in enumerate(rirs):
-            image[m] = oaconvolve(voice.astype(np.float64), rir)[: voice.size]
-    description = {
-        "rt60_measured": [round(seconds, 4) for seconds in responses.rt60],
-        "absorption": round(responses.absorption, 6),
-        "reflections": responses.max_order,
-        "mics": layout.mics.round(4).tolist(),
-        "talkers": layout.talkers.round(4).tolist(),
-        "delays_s": layout.flight_times.round(8).tolist(),
-    }
-    return images, description
+def _refuse_mixed_ways(instantaneous: bool, measured: bool, moves: bool) -> None:
+    if instantaneous and (measured or moves):
+        what = "measured responses" if measured else "moving talkers"
+        raise UsageError(f"a mixing desk has no {what}", "there is no room", "instantaneous, or these")
+    if measured and moves:
+        raise UsageError("nobody can walk about in measured responses", "each is that of one place", "a simulated room")
 
 
-def _mix_on_desk(dry: np.ndarray, n_mics: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, Any]]:
-    matrix = mixing_matrix(n_mics, len(dry), rng)
-    images = dry[:, None] * matrix.T.astype(np.float32)[:, :, None]
-    return images, {"matrix": matrix.round(6).tolist(), "condition": round(float(np.linalg.cond(matrix)), 3)}
+def _speak(
+    voices: Sequence[np.ndarray], behaviour: Sequence[Behaviour], levels: np.ndarray, timeline: Timeline, rng: np.random.Generator
+) -> tuple[np.ndarray, list[list[list[float]]], np.ndarray]:
+    """The voices (N, n) float32 over the whole timeline, the spans in which each speaks (none: throughout), and its level.
+
+    The level is that over the whole recording: lower for those who are silent part of the time.
+    """
+    dry = np.stack([np.resize(np.roll(voice, timeline.before), timeline.total).astype(np.float32) for voice in voices])
+    spans = behaviours.activity(behaviour, len(voices), timeline.seconds, rng)
+    if not spans:
+        return dry, [], levels
+    gates = behaviours.gates(spans, timeline.times, timeline.seconds)
+    shares = np.mean(np.square(gates[:, timeline.span], dtype=np.float64), axis=1)
+    for k in np.flatnonzero(shares == 0):
+        raise UsageError(
+            f"talker {k + 1} never speaks in these {timeline.seconds:g} s",
+            hint="more seconds, shorter turns, or fewer talkers",
+        )
+    return dry * gates, spans, levels + 10 * np.log10(shares)
 
 
-def mixing_matrix(n_mics: int, n_talkers: int, rng: np.random.Generator) -> np.ndarray:
-    """A random (M, N) matrix with a condition number below about 6, its first row all ±1: equal levels at microphone 1."""
-    k = min(n_mics, n_talkers)
-    # G H, where H is orthogonal with a constant first row, and G = [[1, 0], [g, C]] is well conditioned
-    first = np.column_stack([np.ones(n_talkers), rng.normal(size=(n_talkers, n_talkers - 1))])
-    h = np.linalg.qr(first)[0].T * math.sqrt(n_talkers)
-    left = np.linalg.qr(rng.normal(size=(max(n_mics - 1, 1), max(n_mics - 1, 1))))[0]
-    right = np.linalg.qr(rng.normal(size=(max(n_talkers - 1, 1), max(n_talkers - 1, 1))))[0]
-    g = np.zeros((n_mics, n_talkers))
-    g[0, 0] = 1.0
-    g[1:, 0] = rng.uniform(0.4, 0.8, n_mics - 1) * rng.choice([-1, 1], n_mics - 1) / math.sqrt(max(n_mics - 1, 1))
-    g[1:, 1:] = (left[:, : k - 1] * rng.uniform(0.5, 1.0, k - 1)) @ right[: k - 1]
-    return np.asarray(g @ h * rng.choice([-1.0, 1.0], n_talkers))
-
-
-def _add_noise(images: np.ndarray, snr_db: float, levels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Scale `images` to their levels in place, with one gain common to all; returns the noisy mixture and that gain."""
-    image_rms = np.array([_rms(image[0]) for image in images])
-    if image_rms.min() < 1e-6:  # the voices have an RMS of 1
-        raise UsageError("the recording ends before every talker reaches microphone 1", hint="more seconds, or a smaller spacing")
-    scale = 10 ** (levels / 20) / image_rms
-    # images of two talkers can cancel in the mixture and exceed it: no file may clip
-    loudest = max(float(np.abs(image).max() * k) for image, k in zip(images, scale, strict=True))
-    mixture = np.zeros(images.shape[1:])
-    for image, k in zip(images, scale, strict=True):
-        mixture += k * image
-    noise = rng.normal(scale=_rms(mixture[0]) * 10 ** (-snr_db / 20), size=mixture.shape)
-    gain = PEAK / max(loudest, float(np.abs(mixture + noise).max()))
-    images *= (gain * scale).astype(np.float32)[:, None, None]
-    mixture = gain * noise
-    for image in images:
-        mixture += image  # the rounded images, so that with the noise they sum to the mixture
-    return mixture.astype(np.float32), gain
-
-
-def _rms(x: np.ndarray) -> float:
-    return math.sqrt(np.mean(np.square(x, dtype=np.float64)))
-
-
-def _to_unit_rms(voices: np.ndarray) -> np.ndarray:
-    """Scale `voices` (N, n) to an RMS of 1 in place; returns their previous RMS."""
-    rms = np.array([_rms(voice) for voice in voices])
-    for k in np.flatnonzero(rms < 1e-10):
-        why = "every talker is scaled to a level, which silence does not have"
-        raise InputError(f"voice {k + 1} is silent in the part used", why, "another voice, or more seconds")
-    voices /= rms.astype(np.float32)[:, None]
-    return rms
+def _sound(noises: Sequence[np.ndarray], timeline: Timeline, rng: np.random.Generator) -> np.ndarray:
+    """The noises (K, n) float32 over the whole timeline, each from a random moment on and at an RMS of 1."""
+    sounds = np.empty((len(noises), timeline.total), np.float32)
+    for noise, sound in zip(noises, sounds, strict=True):
+        sound[:] = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), timeline.total)
+    to_unit_rms(sounds, timeline.span, "noise")
+    return sounds

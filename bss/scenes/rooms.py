@@ -1,8 +1,6 @@
 """Simulated rooms: positions of microphones and talkers, and the room impulse responses between them.
 
-The image-source method is that of pyroomacoustics. It builds impulse responses with one thread per core, and the rounding of
-the sum depends on that number; here its builder is called with one thread, so that the bytes of a scene do not depend on the
-machine. Lengths are in metres, times in seconds.
+The image-source method is that of pyroomacoustics (`bss.scenes.mirrors`). Lengths are in metres, times in seconds.
 """
 
 from __future__ import annotations
@@ -10,21 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bss.errors import UsageError
+from bss.scenes import mirrors
+from bss.scenes.mirrors import SPEED_OF_SOUND, ImageSources
 
-SPEED_OF_SOUND = 343.0
 MIC_HEIGHT = 1.2
 DISTANCES = (1.0, 1.8)  # of the talkers from the centre of the array
 MIN_ANGLE = math.radians(25)  # between neighbouring talkers, seen from the centre of the array
 MAX_TALKERS = 14  # that fit around the array with that angle
 WALL = 0.3  # least distance of a talker from a wall
 NEAR = 0.3  # least distance of a talker from a microphone
+NOISE_DISTANCE = 2.0  # of sources of noise from the centre of the array, unless a wall is nearer
+NOISE_HEIGHTS = (0.5, 2.0)
 MAX_ORDER = 150  # of reflections: 4.5 million image sources, about 0.5 GB
-_TAPS, _TABLE = 81, 20  # length of the fractional-delay filters, and their table's steps per sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +42,16 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """Room impulse responses `rirs` (N, M, L), the walls they were simulated with, and their measured reverberation times."""
+    """Room impulse responses `rirs` (N, M, L), the walls they were simulated with, and their measured reverberation times.
+
+    `rt60_wanted` is the reverberation time that was asked for.
+    """
 
     rirs: np.ndarray
     absorption: float
     max_order: int
     rt60: tuple[float, ...]
+    rt60_wanted: float
 
 
 def check_room(room: Sequence[float]) -> tuple[float, float, float]:
@@ -123,6 +126,20 @@ def lay_out(room: tuple[float, float, float], n_talkers: int, n_mics: int, spaci
     )
 
 
+def noise_places(layout: Layout, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random places (count, 3) for sources of noise, all around the microphones, farther away than talkers if there is room."""
+    around = NOISE_DISTANCE * _on_circle(rng.uniform(0, 2 * np.pi, count)) + layout.mics.mean(0)
+    around[:, 2] = rng.uniform(*NOISE_HEIGHTS, count)
+    places = np.clip(around, WALL, np.array(layout.room) - WALL)
+    gaps = np.linalg.norm(places[:, None] - layout.mics, axis=-1).min(axis=1)
+    if (gaps < NEAR).any():
+        raise UsageError(
+            "a source of noise would stand on a microphone", "the microphones stand as far apart as the room is wide",
+            "a smaller spacing, a larger room, or another seed",
+        )  # fmt: skip
+    return np.asarray(places)
+
+
 def _on_circle(angles: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=1)
 
@@ -148,64 +165,40 @@ def respond(layout: Layout, rt60: float, rate: int) -> Responses:
     import pyroomacoustics as pra
 
     absorption, order = pra.inverse_sabine(rt60, layout.room, c=SPEED_OF_SOUND) if rt60 else (1.0, 0)
-    length = int(rate * (layout.flight_times.max() + 1.2 * rt60)) + _TAPS
-    images = [_images(layout, talker, order, rate, length) for talker in layout.talkers]
+    length = response_length(layout.flight_times.max(), rt60, rate)
+    images = _images(layout, layout.talkers, order, rate, length)
     if rt60 == 0:
-        rirs = _build(layout, images, absorption, rate, length, layout.mics)
-        return Responses(rirs, absorption, order, (0.0,) * len(images))
+        rirs = mirrors.responses(images, absorption, rate, length, layout.mics)
+        return Responses(rirs, absorption, order, (0.0,) * len(images), 0.0)
     for _ in range(6):
-        probe = _build(layout, images, absorption, rate, length, layout.mics[:1])
+        probe = mirrors.responses(images, absorption, rate, length, layout.mics[:1])
         decay = float(np.mean([decay_time(rir[0], rate) for rir in probe]))
         if abs(decay / rt60 - 1) < 0.02:
             break
         absorption = min(
             0.999, 1 - (1 - absorption) ** (decay / rt60)
         )  # the slope of the decay is proportional to log(1 - absorption)
-    rirs = _build(layout, images, absorption, rate, length, layout.mics)
-    return Responses(rirs, float(absorption), order, tuple(decay_time(rir[0], rate) for rir in rirs))
+    rirs = mirrors.responses(images, absorption, rate, length, layout.mics)
+    return Responses(rirs, float(absorption), order, tuple(decay_time(rir[0], rate) for rir in rirs), rt60)
 
 
-def _images(layout: Layout, talker: np.ndarray, order: int, rate: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image sources of a talker: positions (3, n_images) and numbers of reflections (n_images,).
-
-    Those whose sound cannot reach a microphone within `length` samples are left out.
-    """
-    import pyroomacoustics as pra
-
-    # one microphone is enough: in a shoebox room every image is visible from everywhere
-    shoebox: Any = pra.ShoeBox(np.array(layout.room), fs=rate, max_order=order)
-    shoebox.add_source(talker)
-    shoebox.add_microphone_array(pra.MicrophoneArray(layout.mics[:1].T, rate))
-    shoebox.image_source_model()
-    source = shoebox.sources[0]
-    ring = np.linalg.norm(layout.mics - layout.mics[0], axis=1).max()
-    near = np.linalg.norm(source.images - layout.mics[:1].T, axis=0) < length / rate * SPEED_OF_SOUND + ring
-    return source.images[:, near].astype(np.float64), source.orders[near]
+def respond_from(places: np.ndarray, layout: Layout, walls: Responses, rate: int) -> np.ndarray:
+    """Impulse responses (K, M, L) from other places (K, 3) of the room that `walls` are those of."""
+    other = Layout(layout.room, layout.mics, places)
+    length = response_length(other.flight_times.max(), walls.rt60_wanted, rate)
+    images = _images(layout, places, walls.max_order, rate, length)
+    return mirrors.responses(images, walls.absorption, rate, length, layout.mics)
 
 
-def _build(
-    layout: Layout, images: list[tuple[np.ndarray, np.ndarray]], absorption: float, rate: int, length: int, mics: np.ndarray
-) -> np.ndarray:
-    """The sum over the image sources of every talker at every microphone: (N, M, length)."""
-    from pyroomacoustics import libroom
-    from scipy.signal import butter, sosfiltfilt
+def response_length(flight_time: float, rt60: float, rate: int) -> int:
+    """Samples of a response whose direct sound travels for `flight_time` seconds."""
+    return int(rate * (flight_time + 1.2 * rt60)) + mirrors.TAPS
 
-    early = _TAPS // 2  # the fractional-delay filters start this many samples before the sound arrives
-    # all images have the same sign, unlike real echoes: remove the resulting drift, as Allen and Berkley do
-    highpass = butter(2, 10.0, "highpass", fs=rate, output="sos")
-    rirs = np.zeros((len(images), len(mics), length))
-    for n, (positions, reflections) in enumerate(images):
-        reflected = np.sqrt(1 - absorption) ** reflections
-        for m, mic in enumerate(mics):
-            distance = np.linalg.norm(positions - mic[:, None], axis=0)
-            audible = np.flatnonzero(distance * rate / SPEED_OF_SOUND < length - 1)
-            arrival = (distance[audible] / SPEED_OF_SOUND + early / rate).astype(np.float32)
-            rir = np.zeros(length + _TAPS, np.float32)
-            loudness = (reflected[audible] / distance[audible]).astype(np.float32)
-            libroom.rir_builder(rir, arrival, loudness, rate, _TAPS, _TABLE, 1)
-            full = sosfiltfilt(highpass, rir) if len(audible) > 1 else rir
-            rirs[n, m] = full[early : early + length]
-    return rirs
+
+def _images(layout: Layout, places: np.ndarray, order: int, rate: int, length: int) -> list[ImageSources]:
+    """The images of places (K, 3) that are heard within `length` samples."""
+    reach = length / rate * SPEED_OF_SOUND
+    return [mirrors.image_sources(layout.room, place, order).within(reach, layout.mics) for place in places]
 
 
 def decay_time(rir: np.ndarray, rate: int) -> float:

@@ -20,6 +20,7 @@ from bss.scenes import manifest
 from bss.signals import paths, writing
 
 SUBTYPE = "PCM_24"
+_WITH_FILES = ("voices", *manifest.FILES)
 PACKAGES = ("bss-toolkit", "numpy", "scipy", "pyroomacoustics")
 
 
@@ -30,9 +31,9 @@ class Scene:
     Attributes
     ----------
     mixture : (M, n) float32
-        What the microphones record: the sum of `images` over the talkers, plus noise.
+        What the recorders write: the sum of `images` over the talkers, plus noise, where no fault is asked for.
     images : (N, M, n) float32
-        The image of each talker at each microphone.
+        The image of each talker at each microphone, free of faults and in the time of microphone 1.
     sources : (N, n) float32
         The dry voices, each scaled to the RMS level of its image at microphone 1.
     rate : int
@@ -40,7 +41,10 @@ class Scene:
     info : dict
         How the scene was made, as JSON values: the `options` of `mix` (`snr_db` None: no noise); `voices`; for a room
         `rt60_measured` of each talker, `absorption` of the walls, positions of `mics` and `talkers` in metres, `delays_s`
-        (N, M) of the direct sound; for a mixing desk its `matrix` (M, N) and `condition`; `gains` from voices to sources.
+        (N, M) of the direct sound; for a mixing desk its `matrix` (M, N) and `condition`; `gains` from voices to sources. Only in
+        scenes that have them: `noises` and `responses` (files), `noise_places`, `ways` of talkers who walk ([seconds, x, y, z] by
+        number from 1), `activity_s` (spans in which each talker speaks), `faults` with all that was drawn at random, and `clocks`
+        (for each microphone: from `file_s` on, the file's time t is the moment time_s + (t - file_s) / (1 + ppm / 10⁶)).
     """
 
     mixture: np.ndarray
@@ -60,8 +64,8 @@ class Scene:
         InputError
             A file exists and `overwrite` is not set, or the folder cannot be written to.
         """
-        voices = self.info["voices"]
-        names, inputs = [voice["name"] for voice in voices], [voice["file"] for voice in voices if "file" in voice]
+        names = [voice["name"] for voice in self.info["voices"]]
+        inputs = [entry["file"] for key in _WITH_FILES for entry in self.info.get(key, ()) if "file" in entry]
         with scene_folder(Path(folder), names, len(self.mixture), inputs=inputs, overwrite=overwrite) as write:
             return write(self)
 
@@ -99,14 +103,18 @@ def scene_folder(
 
 
 def _document(scene: Scene, folder: Path, mics: list[str], truth: list[str]) -> dict[str, Any]:
-    voices = [{**v, "file": _relative(Path(v["file"]), folder)} if "file" in v else v for v in scene.info["voices"]]
+    entries = {
+        key: [{**e, "file": _relative(Path(e["file"]), folder)} if "file" in e else e for e in scene.info[key]]
+        for key in _WITH_FILES
+        if key in scene.info
+    }
     return {
         "kind": manifest.KIND,
         "schema": manifest.SCHEMA,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "rate": scene.rate,
         **scene.info,
-        "voices": voices,
+        **entries,
         "files": {"mics": mics, "truth": truth},
         "sha256": sample_digest(scene),
     }
