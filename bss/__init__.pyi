@@ -1,3 +1,4 @@
+from .errors import BssError as BssError, InputError as InputError, SolverError as SolverError, UsageError as UsageError
 from .metrics.score import Scores as Scores, score as score
 from .metrics.si_sdr import si_sdr as si_sdr
 from .networks.denoiser.denoise import denoise as denoise
@@ -9,6 +10,7 @@ from .scenes.mixing import mix as mix
 from .scenes.scene import Scene as Scene
 from .signals.audio import read as read, write as write
 from .signals.stft import Stft as Stft
+from .signals.sync.synchronise import sync as sync
 from .solvers.fdica import fdica as fdica
 from .solvers.ica import fastica as fastica
 from .solvers.infomax import infomax as infomax

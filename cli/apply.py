@@ -74,7 +74,7 @@ def _to_folder(out: Output, folder: str, recording: Recording, filters: Filters,
     from bss.pipeline.result import leveled
     from bss.signals.writing import output_folder
 
-    names = [f"source{k + 1}.wav" for k in range(filters.model.n_sources)]
+    names = [f"source{k + 1}.wav" for k in range(filters.n_tracks)]
     files, inputs = [*names, "apply.json"], input_files(recording)
     needed = 4 * recording.x.shape[1] * len(names)
     with output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=inputs) as place:

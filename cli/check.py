@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bss.pipeline.analysis.channels import Preflight
     from bss.pipeline.choose import Choice
+    from bss.pipeline.plan import Inspected
     from bss.signals.audio import Recording
 
 
@@ -28,7 +29,8 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
 
     FILES are the microphones of one recording: one file each, one multichannel file, or a combination; folders and
     wildcards are expanded; - reads a WAV from stdin. Reports silent, duplicate, damaged, clipped and very quiet channels,
-    and the separation method that suits the recording. The exit code is 0 if bss unmix can separate it, and 3 if not.
+    recorders that are out of step, and the separation method that suits the recording. The exit code is 0 if bss unmix can
+    separate it, and 3 if not.
 
     \b
     Examples:
@@ -36,29 +38,31 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
       bss check meeting.wav --start 60 --end 180
       bss check anna.wav ben.wav carla.wav --json > check.json
     """
-    from bss.pipeline.analysis.channels import preflight
     from bss.pipeline.options import UnmixOptions
-    from bss.pipeline.plan import decide
+    from bss.pipeline.plan import decide, inspect
     from bss.signals.audio import load
     from bss.signals.paths import expand
 
     recording = load(expand(files), start=start, end=end)
-    names = [f"mic {k + 1} ({channel.name})" for k, channel in enumerate(recording.channels)]
-    checked = preflight(recording.x, recording.rate, names)
     announce_compiling(out)
+    names = [f"mic {k + 1} ({channel.name})" for k, channel in enumerate(recording.channels)]
+    devices = [channel.file for channel in recording.channels]
+    seen = inspect(recording.x, recording.rate, UnmixOptions(), names=names, devices=devices)
     try:
-        choice = decide(checked, recording.x, recording.rate, UnmixOptions()).choice
+        choice = decide(seen.channels, seen.x, recording.rate, UnmixOptions()).choice
     except InputError as error:  # the table and the JSON document are printed nevertheless
-        _print(out, recording, checked, None)
+        _print(out, recording, seen, None)
         failure = {"what": error.what, "why": error.why, "try": error.hint, "exit_code": error.exit_code}
-        out.emit({**_document(recording, checked, None), "separable": False, "error": failure})
+        out.emit({**_document(recording, seen, None), "separable": False, "error": failure})
         raise
-    _print(out, recording, checked, choice)
-    out.emit({**_document(recording, checked, choice), "separable": True})
+    _print(out, recording, seen, choice)
+    out.emit({**_document(recording, seen, choice), "separable": True})
 
 
-def _document(recording: Recording, checked: Preflight, choice: Choice | None) -> dict[str, Any]:
-    n = recording.x.shape[1]
+def _document(recording: Recording, seen: Inspected, choice: Choice | None) -> dict[str, Any]:
+    from bss.pipeline.alignment import to_list
+
+    n, checked = recording.x.shape[1], seen.channels
     channels = [
         {
             "mic": k + 1,
@@ -81,6 +85,7 @@ def _document(recording: Recording, checked: Preflight, choice: Choice | None) -
         "channels": channels,
         "usable": [k + 1 for k in checked.usable],
         "findings": [_finding(entry) for entry in checked.to_list()],
+        "sync": seen.alignment and to_list(seen.alignment, recording.rate),
         "method": choice and choice.method.name,
         "reason": choice and choice.reason,
         "evidence": choice and choice.evidence,
@@ -106,8 +111,8 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _print(out: Output, recording: Recording, checked: Preflight, choice: Choice | None) -> None:
-    """Print the table of channels, the properties of the recording, and a line for each repair and finding."""
+def _print(out: Output, recording: Recording, seen: Inspected, choice: Choice | None) -> None:
+    """Print the table of channels, the properties of the recording, and a line for each repair, clock and finding."""
     if out.as_json:
         return
     from rich.text import Text
@@ -116,8 +121,8 @@ def _print(out: Output, recording: Recording, checked: Preflight, choice: Choice
     wrap = console.is_terminal
     if not wrap:  # piped output may be read by programs: one line each
         console.width = 10_000
-    console.print(_channel_table(recording, checked))
-    for label, text in (*_facts(recording, checked, choice), *_notes(recording, checked)):
+    console.print(_channel_table(recording, seen.channels))
+    for label, text in (*_facts(recording, seen.channels, choice), *_notes(recording, seen)):
         console.print(Text(f"{label:<10}{_printable(text)}"), soft_wrap=not wrap)
 
 
@@ -136,9 +141,10 @@ def _facts(recording: Recording, checked: Preflight, choice: Choice | None) -> l
     return [*facts, ("delays", late), ("method", choice.reason)]
 
 
-def _notes(recording: Recording, checked: Preflight) -> list[tuple[str, str]]:
+def _notes(recording: Recording, seen: Inspected) -> list[tuple[str, str]]:
     repairs = [("repaired", text) for text in recording.repairs]
-    return repairs + [(finding.severity, finding.message) for finding in checked.findings]
+    clocks = [] if seen.alignment is None else [("clock", text) for text in seen.alignment.repairs]
+    return repairs + clocks + [(finding.severity, finding.message) for finding in seen.channels.findings]
 
 
 def _channel_table(recording: Recording, checked: Preflight) -> Table:

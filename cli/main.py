@@ -20,6 +20,7 @@ from .common import run_group
 COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
     "apply": "Separate another recording of a room with filters that were learned before.",
+    "sync": "Put the recordings of several recorders in step.",
     "mix": "Simulate a recording of several talkers in a room, with ground truth.",
     "score": "Score separated tracks against the true sources.",
     "denoise": "Remove noise from recordings of speech, or from separated tracks.",

@@ -50,6 +50,21 @@ def track_names(recording: Recording, used: tuple[int, ...], n_sources: int, *, 
     return tuple(names)
 
 
+def channel_numbers(text: str) -> tuple[int, ...] | None:
+    """Indices, from 0, of the channels in a list such as 1-4,6, which counts from 1; None for "all"."""
+    from bss.errors import UsageError
+
+    if text.strip() == "all":
+        return None
+    chosen: list[int] = []
+    for part in text.split(","):
+        ends = [end.strip() for end in part.split("-")]
+        if len(ends) > 2 or not all(end.isdecimal() and int(end) > 0 for end in ends) or int(ends[0]) > int(ends[-1]):
+            raise UsageError(f"--channels {text} is not a list of channels", hint="--channels 1-4,6, counted from 1, or all")
+        chosen += range(int(ends[0]) - 1, int(ends[-1]))
+    return tuple(sorted(set(chosen)))
+
+
 def default_folder(paths: list[Path]) -> str:
     """separated/NAME: the name of the file, or of the folder that contains the files."""
     first = paths[0]
@@ -97,6 +112,7 @@ def warn_of_gain(out: Output, gain: float) -> None:
 
 def warn_of_leftovers(out: Output, folder: Path, written: set[str]) -> None:
     """Warn of tracks of an earlier run with more talkers, which are not deleted and could be mistaken for new ones."""
-    old = [p.name for p in sorted(folder.glob("source*.wav")) + sorted(folder.glob("residual.wav")) if p.name not in written]
+    tracks = [p for pattern in ("source*.wav", "noise*.wav", "residual.wav") for p in sorted(folder.glob(pattern))]
+    old = [p.name for p in tracks if p.name not in written]
     if old:
         out.warn(f"{', '.join(old)} in {folder} are from an earlier run")

@@ -13,10 +13,12 @@ import click
 
 from bss.pipeline.methods.registry import NAMES
 from bss.pipeline.options import EFFORTS, UnmixOptions
+from bss.signals.sync.modes import MODES
 
 from .common import OneOf, Output, announce_compiling, command
 from .tracks import (
     channel_map,
+    channel_numbers,
     check_output,
     default_folder,
     input_files,
@@ -50,12 +52,18 @@ LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": 
 @click.option("--reference-mic", type=click.IntRange(1), default=DEFAULTS.reference_mic + 1, show_default=True,
               help="Microphone whose levels the tracks have.")  # fmt: skip
 @click.option("--per-mic", is_flag=True, help="Every talker has a microphone: write one track per microphone, named after it.")
+@click.option("--channels", default="all", show_default=True, metavar="1-4,6",
+              help="Channels to use; all leaves out those that are of no use.")  # fmt: skip
+@click.option("--sync", type=OneOf(MODES), default=DEFAULTS.sync, show_default=True,
+              help="Recorders that are out of step: correct what is found, nothing, the start, or every clock.")  # fmt: skip
 @reading_and_writing
 @click.option("--weights", default=None, help="File of your own source model, instead of the built-in one.")
 @click.option("--denoise", is_flag=True, help="Remove noise from the tracks, as bss denoise does; also writes the linear tracks.")
 @click.option("--strength", type=float, default=1.0, show_default=True,
               help="With --denoise: share of the noise to remove, 0 to 1.")  # fmt: skip
 @click.option("--linear", is_flag=True, help="Also write the tracks before the source model and denoising, to linear/.")
+@click.option("--keep-noise", is_flag=True,
+              help="Write every sound that is no talker by itself, as noise1.wav ..., instead of all in noise.wav.")  # fmt: skip
 @click.option("--save-filters", default=None, metavar="FILE", help="Also write the filters to FILE, for bss apply.")
 @click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True,
               help="Random seed; the same input and seed give the same tracks.")  # fmt: skip
@@ -115,6 +123,8 @@ def _requested(options: dict[str, Any]) -> UnmixOptions:
         per_mic=options["per_mic"],
         rng=options["seed"],
         weights=options["weights"],
+        channels=channel_numbers(options["channels"]),
+        sync=options["sync"],
     )
 
 
@@ -144,7 +154,11 @@ def _plan(recording: Recording, requested: UnmixOptions) -> Plan:
         raise UsageError(
             f"--reference-mic {requested.reference_mic + 1}: the recording has {len(names)} channels", hint=f"1 to {len(names)}"
         )
-    return plan(recording.x, recording.rate, requested, names=names)
+    for k in requested.channels or ():
+        if k >= len(names):
+            raise UsageError(f"--channels {k + 1}: the recording has {len(names)} channels", hint=f"1 to {len(names)}")
+    devices = [channel.file for channel in recording.channels]
+    return plan(recording.x, recording.rate, requested, names=names, devices=devices)
 
 
 def _say(out: Output, recording: Recording, plan: Plan) -> None:
@@ -152,8 +166,10 @@ def _say(out: Output, recording: Recording, plan: Plan) -> None:
         out.say(f"repaired: {repair}")
     for warning in plan.warnings:
         out.warn(warning)
+    for line in plan.repairs:
+        out.say(line)
     seconds = recording.x.shape[1] / recording.rate
-    talkers = "1 talker" if plan.n_sources == 1 else f"{plan.n_sources} talkers"
+    talkers = "1 talker" if plan.n_talkers == 1 else f"{plan.n_talkers} talkers"
     counted = "" if plan.count is None else " (counted)"
     out.say(f"{talkers}{counted}, {len(plan.used)} microphones, {seconds:.1f} s at {recording.rate} Hz")
     out.say(f"method: {plan.choice.reason}")
@@ -172,7 +188,7 @@ def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
         "method": plan.choice.method.name,
         "reason": plan.choice.reason,
         "evidence": plan.choice.evidence,
-        "n_sources": plan.n_sources,
+        "n_sources": plan.n_talkers,
         "counting": plan.count and plan.count.evidence(),
         "channels": list(plan.channels.names),
         "used": list(plan.names),
@@ -183,7 +199,7 @@ def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
 
 
 def _separate(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> Unmixed:
-    from bss.pipeline.run import separate
+    from bss.pipeline.stitch import separate
 
     with out.progress("separating") as progress:
         result = separate(plan, progress=progress)
@@ -192,7 +208,8 @@ def _separate(out: Output, recording: Recording, plan: Plan, options: dict[str, 
     if options["denoise"]:
         result = result.denoised(options["strength"])
     _say_success(out, result.record.success)
-    return replace(result, names=track_names(recording, plan.used, len(result.sources), per_mic=options["per_mic"]))
+    names = track_names(recording, plan.used, len(result.sources), per_mic=options["per_mic"])
+    return replace(result, names=names, keep_noise=options["keep_noise"])
 
 
 def _say_success(out: Output, success: SuccessRecord | None) -> None:
@@ -207,15 +224,16 @@ def _to_folder(
     out: Output, folder: str, recording: Recording, plan: Plan, seconds: dict[str, float], options: dict[str, Any]
 ) -> None:
     from bss.pipeline.record import MicRecord
-    from bss.pipeline.result import LINEAR
+    from bss.pipeline.result import LINEAR, noise_names
     from bss.signals.writing import output_folder
 
     linear = options["linear"] or options["denoise"]
-    names = track_names(recording, plan.used, plan.n_sources, per_mic=options["per_mic"])
+    names = track_names(recording, plan.used, plan.n_talkers, per_mic=options["per_mic"])
     files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if plan.leaves_residual else []), "result.json"]
     files += [f"{LINEAR}{name}.wav" for name in names if linear]
     inputs = input_files(recording)
     needed = 4 * recording.x.shape[1] * len(files)
+    files += [f"{name}.wav" for name in noise_names(plan)]  # most of them are not written
     with (
         _filters_file(options["save_filters"], options["overwrite"]) as save_filters,
         output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=inputs) as place,
@@ -238,7 +256,7 @@ def _to_folder(
     out.say(f"wrote {', '.join(document['outputs'])} and result.json to {folder}")
     if options["save_filters"] is not None:
         out.say(f"wrote the filters to {options['save_filters']}; bss apply separates other recordings of this room with them")
-    warn_of_leftovers(out, Path(folder), set(files))
+    warn_of_leftovers(out, Path(folder), {*document["outputs"]})
     out.emit({**document, "folder": folder})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,21 @@ def test_good_recording_as_json(tmp_path: Path) -> None:
     assert report["reason"].startswith("FD-ICA and the learned source model, for a room: ")
     assert report["evidence"]["largest_delay_ms"] > 0
     assert report["evidence"]["delayed_coherence_over_chance"] > report["evidence"]["delay_free_below"]
+
+
+def test_recorders_out_of_step_are_told(tmp_path: Path) -> None:
+    x = recording(2, seconds=6.0)
+    late = round(0.75 * RATE)
+    files = [write(tmp_path / "anna.wav", x[0]), write(tmp_path / "ben.wav", x[1, late:])]
+    lines = run(*files).stdout.splitlines()
+    (told,) = [line for line in lines if line.startswith("clock")]
+    assert told.split(None, 1)[1].startswith("mic 2 (")
+    start = re.search(r"ben\.wav\): starts (\d\.\d{3}) s later$", told)
+    assert start is not None, told
+    assert float(start[1]) == pytest.approx(0.75, abs=30 / RATE)  # the sound itself is up to 30 samples later
+    first, second = document(*files)[0]["sync"]
+    assert (first["changed"], second["changed"]) == (False, True)
+    assert second["offset"] == pytest.approx(0.75, abs=0.002)
 
 
 def test_a_mixing_desk_has_no_delays(tmp_path: Path) -> None:

@@ -61,8 +61,14 @@ def test_microphones_that_are_nobodys_are_noticed(n: int) -> None:
     assert any("do not seem to have a microphone each" in warning for warning in result.warnings)
 
 
+def test_close_microphones_are_noticed_without_the_option() -> None:
+    x, _ = table(3, 0.3)
+    assert any("--per-mic (per_mic=True) makes a track of each microphone" in warning for warning in bss.unmix(x, RATE).warnings)
+
+
 def test_a_mixing_desk_stays_with_ica() -> None:
     x = desk(2, 3.0).mixture
+    assert not any("--per-mic" in warning for warning in bss.unmix(x, RATE).warnings)
     assert bss.unmix(x, RATE, per_mic=True).method == "fastica"
 
 

@@ -60,7 +60,7 @@ def test_a_desk_has_no_delays_and_its_sources_are_described() -> None:
     result = bss.unmix(desk(2, 3.0).mixture, RATE)
     for source, y in zip(result.info["sources"], result.sources, strict=True):
         assert set(source) == {
-            "dominant_mic", "delays_ms", "level_dbfs", "active_level_dbfs", "active_share", "active_spans",
+            "mic", "dominant_mic", "delays_ms", "level_dbfs", "active_level_dbfs", "active_share", "active_spans",
         }  # fmt: skip
         assert source["delays_ms"] == [0.0, 0.0]
         assert source["level_dbfs"] == pytest.approx(10 * np.log10(np.mean(y**2)), abs=0.01)

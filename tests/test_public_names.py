@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bss
@@ -17,9 +18,10 @@ import bss
 FUNCTIONS = [
     "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "load_filters",
     "minimal_distortion", "mix",
-    "overiva", "picard_o", "projection_back", "read", "score", "si_sdr", "tiss", "unmix", "whiten", "wpe", "write",
+    "overiva", "picard_o", "projection_back", "read", "score", "si_sdr", "sync", "tiss", "unmix", "whiten", "wpe", "write",
 ]  # fmt: skip
 VALUES = ["Dereverberated", "Filters", "JointSeparation", "Scene", "Scores", "Separation", "Stft", "Unmixed", "Whitening"]
+ERRORS = ["BssError", "InputError", "SolverError", "UsageError"]
 SOLVERS = ["auxiva", "cacgmm", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "overiva", "picard_o", "tiss"]
 SHAPE = re.compile(r"\(AXIS(?:, ?AXIS)*,?\)".replace("AXIS", r"(?:[FMNTKn]|n_i|1 or F|\.\.\.)"))
 ARRAYS = {"mixture"}  # may be left out and is no option all the same: the data of the call
@@ -46,10 +48,24 @@ def loose_options(function: Callable[..., Any]) -> list[str]:
 
 
 def test_the_names_are_these() -> None:
-    assert sorted(dir(bss)) == sorted(FUNCTIONS + VALUES)
+    assert sorted(dir(bss)) == sorted(FUNCTIONS + VALUES + ERRORS)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS + VALUES)
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_caught_by_its_name_and_as_any_error_of_bss(name: str) -> None:
+    error = getattr(bss, name)
+    assert issubclass(error, bss.BssError)
+    assert (error.__module__, error.__name__) == ("bss.errors", name)
+
+
+def test_the_errors_are_those_that_a_call_raises() -> None:
+    with pytest.raises(bss.UsageError):
+        bss.unmix(np.ones((2, 100), np.float32), 16_000, effort="none")
+    with pytest.raises(bss.InputError):
+        bss.unmix(np.ones((1, 100), np.float32), 16_000)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS + VALUES + ERRORS)
 def test_docstring_opens_with_one_line(name: str) -> None:
     doc = inspect.getdoc(getattr(bss, name))
     assert doc, f"{name} has no docstring"

@@ -20,7 +20,9 @@ PAGE = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 SECTIONS = {
     "The run": record.RunRecord, "`counting`": record.CountRecord, "`findings`": record.FindingRecord,
     "`evidence`": record.EvidenceRecord, "`success`": record.SuccessRecord, "`source_model`": record.SourceModelRecord,
-    "`sources`": record.TrackRecord,
+    "`sources`": record.TrackRecord, "`sync`": record.SyncRecord, "`movement`": record.MovementRecord,
+    "`talkers` of `movement`": record.TalkerMovementRecord,
+    "`others`": record.OthersRecord,
 }  # fmt: skip
 
 
@@ -32,7 +34,9 @@ def test_page_describes_every_field(section: str) -> None:
 
 
 def test_page_has_a_section_for_every_record() -> None:
-    nested = {record.PairRecord, record.BandRecord, record.MicRecord, record.DenoisedRecord}
+    nested = {
+        record.SpanRecord, record.JumpRecord, record.PairRecord, record.BandRecord, record.MicRecord, record.DenoisedRecord,
+    }  # fmt: skip
     kinds = {kind for kind in vars(record).values() if isinstance(kind, type) and is_dataclass(kind)}
     assert kinds == set(SECTIONS.values()) | nested
 
@@ -73,7 +77,7 @@ def test_the_command_writes_what_only_it_knows(tmp_path: Path) -> None:
     assert [mic.file for mic in entry.channel_map] == files
     assert entry.options is not None
     assert entry.options["method"] == "auto"
-    assert set(entry.seconds) == {"read", "check", "choose", "separate"}
+    assert set(entry.seconds) == {"read", "check", "sync", "choose", "separate"}
 
 
 def document() -> dict[str, Any]:

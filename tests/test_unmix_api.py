@@ -164,7 +164,7 @@ def test_save_writes_tracks_and_what_is_known_of_them(unmixed: Unmixed, tmp_path
     assert (document["gain"], document["subtype"]) == (1.0, "FLOAT")
     assert document["n_iter"] == sum(len(loss) for loss in document["loss"].values()) > 0
     assert document["loss"]["fdica"][0] > document["loss"]["fdica"][-1]
-    assert {"check", "choose", "separate"} == set(document["seconds"])
+    assert {"check", "sync", "choose", "separate"} == set(document["seconds"])
     assert {"bss", "python", "numpy", "scipy", "machine"} <= set(document["versions"])
     assert document["versions"]["bss"] == bss.__version__
     assert document["warnings"] == list(unmixed.warnings)

@@ -35,17 +35,21 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def test_one_default_call_in_a_room(calls: Counter[str]) -> None:
-    """Two talkers, two microphones, ten seconds, the source model: 13, 3 and 7 before there was one analysis."""
+    """Two talkers, two microphones, ten seconds, the source model: 13, 3 and 7 before there was one analysis.
+
+    Two of the STFTs are of parts of the recording, for what its microphones have in common; two tell whether anybody moves.
+    """
     x = room(2, 9.7, seed=3, rt60=0.3).mixture
     assert bss.unmix(x, RATE).method == "neural"
-    assert calls["forward"] <= 6, calls
+    assert calls["forward"] <= 10, calls
     assert calls["inverse"] <= 3, calls
     assert calls["mixing_of"] <= 2, calls
 
 
 def test_one_call_at_a_desk(calls: Counter[str]) -> None:
+    """One STFT tells what the microphones have in common, and two whether the tracks are talkers."""
     assert bss.unmix(desk(2, 5.0).mixture, RATE).method == "fastica"
-    assert calls["forward"] <= 4, calls
+    assert calls["forward"] <= 7, calls
     assert calls["inverse"] == 0, calls
 
 

@@ -9,9 +9,10 @@ from bss.pipeline.analysis.delay_free import DelayEvidence
 from bss.pipeline.analysis.recording import Analysis
 from bss.pipeline.methods import close_mics, registry
 from bss.pipeline.methods.base import Method
-from bss.pipeline.methods.close_mics import CLOSE_MICS
+from bss.pipeline.methods.close_mics import CLOSE_MICS, LIKELY_CLOSE_MICS
 from bss.pipeline.methods.effort import EFFORTS
 from bss.pipeline.methods.one_talker import ONE_TALKER
+from bss.pipeline.methods.own_tracks import OWN_TRACKS
 from bss.pipeline.options import UnmixOptions
 from bss.signals.stft import Stft
 
@@ -46,11 +47,11 @@ class Choice:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def choose(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Choice:
+def choose(analysis: Analysis, n_sources: int, options: UnmixOptions, *, shared: bool = True) -> Choice:
     """The method for n_sources talkers.
 
-    A requested method is kept, with a warning if the recording does not suit it. Otherwise it is plain ICA for an instantaneous
-    mixture, masks for more talkers than microphones, and FD-ICA in a room.
+    A requested method is kept, with a warning if the recording does not suit it. Otherwise it is none for microphones that share
+    no sound (`shared`), plain ICA for an instantaneous mixture, masks for more talkers than microphones, and FD-ICA in a room.
 
     Raises
     ------
@@ -65,6 +66,8 @@ def choose(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Choice:
         masks = registry.by_name("cacgmm")
         reason = f"time-frequency masks (cACGMM): there are more talkers ({n_sources}) than microphones ({analysis.n_mics})"
         return _choice(masks, analysis, delays, reason)
+    if not shared:
+        return _unshared(analysis, n_sources, delays, options)
     if delays.delay_free:
         return _choice(registry.by_name("fastica"), analysis, delays, f"FastICA: {delays.sentence}")
     if options.per_mic:
@@ -75,6 +78,15 @@ def choose(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Choice:
         return Choice(ONE_TALKER, None, reason, delays, (), _evidence(delays))
     method = _room_method(analysis, n_sources, options)
     return _choice(method, analysis, delays, _in_a_room(method, delays))
+
+
+def _unshared(analysis: Analysis, n_sources: int, delays: DelayEvidence, options: UnmixOptions) -> Choice:
+    """No method for a talker per microphone: plain ICA would find no delays where there is nothing to compare."""
+    if n_sources == analysis.n_mics:
+        reason = "none: the microphones share no sound, so that the tracks are their recordings"
+        return Choice(OWN_TRACKS, None, reason, delays, (), _evidence(delays))
+    method = _room_method(analysis, n_sources, options)
+    return _choice(method, analysis, delays, f"{TITLES.get(method.name, method.name)}: the microphones share no sound")
 
 
 def _room_method(analysis: Analysis, n_sources: int, options: UnmixOptions) -> Method:
@@ -92,6 +104,10 @@ def _per_mic(analysis: Analysis, n_sources: int, delays: DelayEvidence, options:
     if agreement is not None and agreement >= close_mics.AGREEING:
         reason = "FD-ICA in the order of the microphones: every talker has a microphone"
         return _choice(CLOSE_MICS, analysis, delays, reason, evidence=evidence)
+    if agreement is not None and agreement >= close_mics.LIKELY:
+        reason = "FD-ICA in the order of the microphones: every talker seems to have a microphone"
+        warning = "tracks may contain parts of other talkers: all are active at nearly the same times"
+        return _choice(LIKELY_CLOSE_MICS, analysis, delays, reason, warnings=(warning,), evidence=evidence)
     if agreement is None:
         warning = "tracks may contain the wrong talker: the recording is too short to check that every talker has a microphone"
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bss.errors import UsageError, check_choice, check_int
 from bss.pipeline.methods.registry import NAMES
+from bss.signals.sync.modes import MODES
 
 if TYPE_CHECKING:
     from bss.networks.files import Weights
@@ -38,6 +39,10 @@ class UnmixOptions:
         Random seed.
     weights : path or None
         File of your own source model, instead of the built-in one.
+    sync : {"auto", "off", "offset", "drift"}
+        What to do about recorders that are not in step, as in `bss.sync`.
+    channels : tuple of int or None
+        Indices of the channels to use; None for all.
 
     Raises
     ------
@@ -54,14 +59,22 @@ class UnmixOptions:
     device: str = "auto"
     rng: int = 0
     weights: Weights = None
+    sync: str = "auto"
+    channels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.method, (str, type)) or not hasattr(self.method, "learn"):
             check_choice("method", self.method, NAMES)  # type: ignore[arg-type]
         check_choice("effort", self.effort, EFFORTS)
         check_choice("device", self.device, DEVICES)
+        check_choice("sync", self.sync, MODES)
         object.__setattr__(self, "reference_mic", check_int("reference_mic", self.reference_mic, 0))
         object.__setattr__(self, "rng", check_int("rng", self.rng, 0))
+        if self.channels is not None:
+            chosen = tuple(sorted({check_int("channels", k, 0) for k in self.channels}))
+            if len(chosen) < 2:
+                raise UsageError(f"channels {list(self.channels)} are fewer than two", "separation needs two", "two or more")
+            object.__setattr__(self, "channels", chosen)
         if self.n_sources is not None:
             object.__setattr__(self, "n_sources", check_int("n_sources", self.n_sources, 1))
 
@@ -76,8 +89,10 @@ class UnmixOptions:
         return self.method if isinstance(self.method, str) else self.method.name
 
     def check_channels(self, n_channels: int) -> None:
-        """Raise UsageError if the reference microphone is not one of n_channels."""
+        """Raise UsageError if the reference microphone or a chosen channel is not one of n_channels."""
         check_int("reference_mic", self.reference_mic, 0, max(n_channels - 1, 0))
+        for k in self.channels or ():
+            check_int("channels", k, 0, max(n_channels - 1, 0))
 
     def check_talkers(self, n_mics: int, *, more_talkers: bool) -> None:
         """Raise UsageError if n_mics usable microphones cannot separate the requested number of talkers."""

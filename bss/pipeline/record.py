@@ -39,6 +39,7 @@ class FindingRecord:
     message: str
     value: float | None
     other: int | None
+    spans: list[list[float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,24 @@ class SourceModelRecord:
 
 
 @dataclass(frozen=True)
+class TalkerMovementRecord:
+    """When a talker moves, and how the delays between the microphones change."""
+
+    span: list[float] | None
+    alike_near: float
+    alike_far: float
+    delays_ms: list[list[float | None]]
+
+
+@dataclass(frozen=True)
+class MovementRecord:
+    """Talkers who move."""
+
+    times: list[float]
+    talkers: list[TalkerMovementRecord]
+
+
+@dataclass(frozen=True)
 class TrackRecord:
     """Place, activity and level of a talker."""
 
@@ -110,6 +129,7 @@ class TrackRecord:
     active_level_dbfs: float | None
     active_share: float
     active_spans: list[list[float]]
+    mic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +142,51 @@ class MicRecord:
 
 
 @dataclass(frozen=True)
+class SpanRecord:
+    """A span of the recording, its usable microphones, and whether it could be separated."""
+
+    start: float
+    stop: float
+    mics: list[str]
+    separated: bool
+
+
+@dataclass(frozen=True)
 class DenoisedRecord:
     """How the tracks were denoised."""
 
     strength: float
+
+
+@dataclass(frozen=True)
+class JumpRecord:
+    """Samples that a recorder lost, or has too many of."""
+
+    seconds: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class SyncRecord:
+    """Where the clock of a microphone stood beside that of the reference."""
+
+    mic: str
+    found: bool
+    changed: bool
+    offset: float
+    ppm: float
+    jumps: list[JumpRecord]
+    covered: list[list[float]]
+    agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class OthersRecord:
+    """Which of the separated sounds are talkers."""
+
+    n_sounds: int
+    talker: list[bool]
+    speech_likeness: list[float]
 
 
 @dataclass(frozen=True)
@@ -159,7 +220,11 @@ class RunRecord:
     seed: int
     versions: dict[str, str]
     device: str = "cpu"
+    movement: MovementRecord | None = None
     denoised: DenoisedRecord | None = None
+    sync: list[SyncRecord] | None = None
+    spans: list[SpanRecord] | None = None
+    others: OthersRecord | None = None
     inputs: list[str] | None = None
     channel_map: list[MicRecord] | None = None
     repairs: list[str] | None = None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bss.pipeline.filters.filters import Filters
 from bss.pipeline.record import DenoisedRecord, RunRecord
 
+if TYPE_CHECKING:
+    from bss.pipeline.plan import Plan
+
+NOISE = "noise"
 LINEAR = "linear/"  # a subfolder, so that they are not mistaken for more talkers
 
 
@@ -32,9 +37,16 @@ class Unmixed:
     record : RunRecord
         What was measured, chosen and done; `info` is the same as a dict.
     filters : Filters
-        The learned filters, for other recordings of the same microphones: `result.filters.apply(x)`.
+        The learned filters, for other recordings of the same microphones: `result.filters.apply(x)`. Where talkers were
+        followed, those near the end of the recording.
     linear : np.ndarray or None
         (N, n) the sources before the learned source model was applied; speech recognisers often do better with them.
+    noise : np.ndarray or None
+        (K, n) float32 images of other sounds that are no talkers at the reference microphone; None if there are none.
+    keep_noise : bool
+        Whether `tracks` has every other sound by itself: noise1, noise2 ...; otherwise their sum, noise.
+    filters_over_time : sequence of Filters
+        Where talkers were followed, the filters of every second; else the only ones.
     """
 
     sources: np.ndarray
@@ -44,6 +56,9 @@ class Unmixed:
     record: RunRecord = field(repr=False)
     filters: Filters = field(repr=False)
     linear: np.ndarray | None = field(default=None, repr=False)
+    noise: np.ndarray | None = field(default=None, repr=False)
+    keep_noise: bool = False
+    filters_over_time: Sequence[Filters] = field(default=(), repr=False)
 
     @property
     def method(self) -> str:
@@ -66,8 +81,11 @@ class Unmixed:
         return self.record.to_dict()
 
     def tracks(self, *, linear: bool = False) -> dict[str, np.ndarray]:
-        """Name to signal (n,) of all files: the sources, the residual, and if requested the linear tracks."""
+        """Name to signal (n,) of all files: the sources, other sounds, the residual, and if requested the linear tracks."""
         tracks = dict(zip(self.names, self.sources, strict=True))
+        if self.noise is not None:
+            apart = self.keep_noise and len(self.noise) > 1
+            tracks |= {f"{NOISE}{k + 1}": y for k, y in enumerate(self.noise)} if apart else {NOISE: self.noise.sum(0)}
         if self.residual is not None:
             tracks["residual"] = self.residual
         if linear and self.linear is not None:
@@ -96,7 +114,7 @@ class Unmixed:
         overwrite: bool = False,
         linear: bool = False,
     ) -> dict[str, Any]:
-        """Write source1.wav ..., residual.wav if there is one, and result.json; all of them or none.
+        """Write source1.wav ..., noise.wav and residual.wav if there is one, and result.json; all of them or none.
 
         Parameters
         ----------
@@ -143,6 +161,13 @@ class Unmixed:
     def to_dict(self) -> dict[str, Any]:
         """The record as a dict."""
         return self.record.to_dict()
+
+
+def noise_names(plan: Plan) -> list[str]:
+    """The tracks of other sounds that a separation may find, beside talkers."""
+    if plan.options.per_mic or plan.options.n_sources == len(plan.used):
+        return []
+    return [NOISE, *(f"{NOISE}{k + 1}" for k in range(len(plan.used)))]
 
 
 def leveled(tracks: dict[str, np.ndarray], subtype: str, clip: str) -> tuple[dict[str, np.ndarray], float, str]:

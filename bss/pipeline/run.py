@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bss.errors import SolverError
-from bss.pipeline import record
-from bss.pipeline.analysis import activity, ordering, success
+from bss.pipeline import record, sounds
+from bss.pipeline.alignment import to_list
+from bss.pipeline.analysis import activity, audible, ordering, roles, success
 from bss.pipeline.analysis.ordering import Order
+from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.filters.filters import Filters
+from bss.pipeline.methods import moving
 from bss.pipeline.methods.base import Estimate, Progress, Task
 from bss.pipeline.methods.estimate import linear
 from bss.pipeline.plan import Plan
@@ -34,23 +38,34 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
     estimate, warnings = learn(plan, progress)
     x, rate = plan.analysis.x, plan.analysis.rate
     order = ordering.order(estimate, x, None if plan.options.per_mic else plan.reference, rate)
+    if not plan.options.per_mic:
+        order = audible.at_audible(order, estimate.image_powers(), x)
     by_talker = _by_talker(order)
     tracks = estimate.tracks(by_talker)[order.talkers]
-    linear_tracks = estimate.linear_tracks(by_talker)
-    residual = x[plan.reference] - tracks.sum(0) if plan.leaves_residual else None
+    at_reference = order.mics == plan.reference
+    residual = x[plan.reference] - tracks[at_reference].sum(0) if plan.leaves_residual else None
     if not all(np.isfinite(y).all() for y in (tracks, residual) if y is not None):
         raise SolverError("the separation produced NaN or infinite samples", "", "`bss check` on the recording")
     if progress is not None:
         progress(1.0)  # a solver may have converged early
-    blind = tracks if linear_tracks is None else estimate.separated(by_talker)[order.talkers]
-    seconds = {**plan.seconds, "separate": time.perf_counter() - clock}
-    entry = _record(plan, estimate, order, tracks, blind, warnings, seconds)
+    found = sounds.roles_of(plan, estimate, tracks, order.talkers)
+    order, noise, tracks = order.first(found.talker), tracks[~found.talker], tracks[found.talker]
+    n_talkers = len(tracks)
+    if not plan.options.per_mic and not (order.mics[:n_talkers] == plan.reference).all():
+        warnings.append(audible.sentence(order.mics[:n_talkers], plan.names, plan.reference))
+    linear_tracks = estimate.linear_tracks(by_talker)
     if linear_tracks is not None:
-        linear_tracks = linear_tracks[order.talkers]
-    elif estimate.source_model is not None:
+        linear_tracks = linear_tracks[order.talkers][:n_talkers]
+    blind = tracks if linear_tracks is None else linear_tracks
+    seconds = {**plan.seconds, "separate": time.perf_counter() - clock}
+    warnings += [*moving.warnings(estimate, order.talkers, plan.names), *sounds.warnings(plan, found)]
+    entry = _record(plan, estimate, order, tracks, blind, warnings, seconds, found)
+    if linear_tracks is None and estimate.source_model is not None:
         linear_tracks = tracks
-    names = tuple(f"source{k + 1}" for k in range(len(tracks)))
-    return Unmixed(tracks, residual, rate, names, entry, filters(plan, estimate, order), linear_tracks)
+    names = tuple(f"source{k + 1}" for k in range(n_talkers))
+    last = replace(filters(plan, estimate, order), n_talkers=n_talkers)
+    over_time = moving.over_time(estimate, last, order.talkers)
+    return Unmixed(tracks, residual, rate, names, entry, last, linear_tracks, noise if len(noise) else None, False, over_time)
 
 
 def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str]]:
@@ -69,7 +84,7 @@ def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, progress: Progress | None) 
     options, method = plan.options, plan.choice.method
     task = Task(
         x, X, plan.analysis.rate, plan.choice.stft, plan.n_sources, options.effort, plan.reference, options.rng, options.weights,
-        progress,
+        progress, options.n_sources, not options.per_mic,
     )  # fmt: skip
     learned = method.learn(task)
     if isinstance(learned, Separation):
@@ -109,6 +124,7 @@ def _record(
     blind: np.ndarray,
     warnings: list[str],
     seconds: Mapping[str, float],
+    found: Roles,
 ) -> RunRecord:
     choice, options, rate = plan.choice, plan.options, plan.analysis.rate
     last = list(estimate.stages.values())[-1] if estimate.stages else None
@@ -121,7 +137,7 @@ def _record(
             "rate": rate,
             "samples": int(tracks.shape[1]),
             "n_sources": len(tracks),
-            "counting": plan.count and plan.count.evidence(),
+            "counting": plan.count and sounds.counting(plan.count, found),
             "channels": list(plan.channels.names),
             "used": list(plan.names),
             "reference": plan.names[plan.reference],
@@ -136,21 +152,28 @@ def _record(
             "message": "nothing to separate" if last is None else last.message,
             "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in estimate.stages.items()},
             "success": None if options.per_mic else _success(plan, estimate, blind),
-            "source_model": estimate.source_model,
-            "sources": _tracks(order, tracks, plan.names, rate),
+            "source_model": estimate.source_model and roles.in_order(estimate.source_model, order.talkers),
+            "movement": moving.record(estimate, order.talkers),
+            "others": sounds.record(found),
+            "sources": _tracks(order, tracks, plan, rate),
             "seconds": {key: round(value, 3) for key, value in seconds.items()},
             "seed": options.rng,
             "versions": versions(),
             "device": "cpu",
+            "sync": plan.alignment and to_list(plan.alignment, plan.analysis.rate),
         }
     )
 
 
-def _tracks(order: Order, tracks: np.ndarray, mics: tuple[str, ...], rate: int) -> list[dict[str, Any]]:
-    """For each track its levels, activity, dominant microphone, and delay at every microphone."""
-    rows = []
-    for y, mic, delays in zip(tracks, order.dominant, order.delays, strict=True):
-        place = {"dominant_mic": mics[int(mic)], "delays_ms": [round(1e3 * float(d), 3) + 0.0 for d in delays]}
+def _tracks(order: Order, tracks: np.ndarray, plan: Plan, rate: int) -> list[dict[str, Any]]:
+    """For each track its levels, activity, microphone, dominant microphone, and delay at every microphone."""
+    rows, names, n = [], plan.names, len(tracks)  # the talkers come first
+    for y, mic, dominant, delays in zip(tracks, order.mics[:n], order.dominant[:n], order.delays[:n], strict=True):
+        place = {
+            "mic": names[int(mic)],
+            "dominant_mic": names[int(dominant)],
+            "delays_ms": [round(1e3 * float(d), 3) + 0.0 for d in delays],
+        }
         rows.append({**place, **activity.measure(y, rate).to_dict()})
     return rows
 
@@ -158,9 +181,13 @@ def _tracks(order: Order, tracks: np.ndarray, mics: tuple[str, ...], rate: int) 
 def _success(plan: Plan, estimate: Estimate, blind: np.ndarray) -> dict[str, Any] | None:
     """The estimate of success; None if it is not calibrated for tracks of this method."""
     kind, rate = plan.choice.method.needs.success, plan.analysis.rate
+    if len(blind) < 2:  # it compares talkers
+        return None
     if kind == "desk":
         return success.estimate_desk(blind, rate)
     if kind is None:
         return None
-    applied = bool((estimate.source_model or {}).get("applied", False))
-    return success.estimate(blind, rate, n_mics=len(plan.used), enhanced=applied)
+    evidence = estimate.source_model or sounds.speech_of(blind, rate, plan.options.weights)
+    applied = bool(evidence.get("applied", False))
+    speech, moves = roles.any_speech(evidence), estimate.method == moving.NAME
+    return success.estimate(blind, rate, n_mics=len(plan.used), enhanced=applied, speech=speech, moving=moves)

@@ -8,7 +8,7 @@ import numpy as np
 
 from bss.checks import check_shape
 from bss.networks.files import Weights
-from bss.pipeline import run
+from bss.pipeline import stitch
 from bss.pipeline.methods.base import Method, Progress
 from bss.pipeline.options import UnmixOptions
 from bss.pipeline.plan import plan
@@ -29,6 +29,9 @@ def unmix(
     names: Sequence[str] | None = None,
     progress: Progress | None = None,
     weights: Weights = None,
+    sync: str = "auto",
+    devices: Sequence[object] | None = None,
+    channels: Sequence[int] | None = None,
 ) -> Unmixed:
     """Separate a recording of several microphones into one track per talker.
 
@@ -40,7 +43,7 @@ def unmix(
     rate : int
         Hz.
     n_sources : int, optional
-        N, the number of talkers; counted by default, from 1 to the number of usable microphones.
+        N, the number of talkers; counted by default, from 1 to one more than there are usable microphones.
     method : str or Method
         "auto" chooses by analysing the recording; or "fastica", "infomax", "picard-o", "jade", "auxiva", "fdica", "ilrma",
         "neural", "fastmnmf", "cacgmm"; or a method of your own, as in docs/methods.md.
@@ -61,6 +64,13 @@ def unmix(
         Called with the fraction that is done, 0 to 1.
     weights : path, optional
         File of your own source model (`bss train source-model`), instead of the built-in one.
+    sync : {"auto", "off", "offset", "drift"}
+        Put recorders in step that started at other times, whose clocks run at other rates, or that lost samples, as `bss.sync`
+        does: "auto" where needed, "offset" only the start, "drift" the rate of every clock.
+    devices : sequence of M hashable, optional
+        Which recorder each channel comes from: channels of one recorder share a clock. By default each may have its own.
+    channels : sequence of int, optional
+        Indices of the channels to use; by default all that are of use.
 
     Returns
     -------
@@ -88,5 +98,8 @@ def unmix(
     True
     """
     x = check_shape(x)
-    options = UnmixOptions(n_sources, method, effort, reference_mic, per_mic, device, rng, weights)
-    return run.separate(plan(x, rate, options, names=names), progress=progress)
+    options = UnmixOptions(
+        n_sources, method, effort, reference_mic, per_mic, device, rng, weights, sync,
+        channels if channels is None else tuple(channels),
+    )  # fmt: skip
+    return stitch.separate(plan(x, rate, options, names=names, devices=devices), progress=progress)

@@ -10,6 +10,8 @@ from bss.solvers.permutation import log_powers, scaled_reach, unit
 
 STEPS = ((100, 3), (30, 3), (8, 3))  # bins to either side that an output is compared with, and passes at most
 FIRST_REACH = 3
+UNLIKE, UNLIKE_REACH = 0.2, 30  # correlation under which an output is loud at other times than its talker; bins that tell
+EVERY = 4  # bins of which one is looked at for that
 FIRST, WHOLE = 0.3, 0.3  # weights of the first estimate, and of all bins together, against the bins about
 
 
@@ -49,6 +51,35 @@ def group(outputs: Array, first: Array) -> np.ndarray:
             if not changed.any():
                 break
     return talker
+
+
+def strange_share(outputs: Array, talker: np.ndarray, N: int) -> float:
+    """Share of the power, 0 to 1, in outputs (F, M, T) that are loud at other times than the talker (F, M) they belong to.
+
+    Echo is loud when its talker is. Noise must belong to one of the talkers, too, but is like none of them.
+    """
+    powers, belongs = np.asarray(outputs[::EVERY]), talker[::EVERY]
+    own = np.broadcast_to(belongs[:, :, None], powers.shape)
+    learned = np.asarray(unit(log_powers(_sums(powers, belongs, N))))
+    reach = scaled_reach(UNLIKE_REACH, len(outputs)) // EVERY + 1
+    about, whole = _unit(_window_sums(learned, reach)), _unit(learned.sum(0, keepdims=True))
+    features = np.asarray(unit(log_powers(powers)))
+    fit = np.maximum((np.take_along_axis(about, own, axis=1) * features).sum(2), (whole[0][belongs] * features).sum(2))
+    power = powers.sum(2)
+    return float(power[fit < UNLIKE].sum() / max(float(power.sum()), float(np.finfo(np.float32).tiny)))
+
+
+def _window_sums(values: np.ndarray, reach: int) -> np.ndarray:
+    """For each bin the sum of the values (F, N, T) of the `reach` bins to either side, without its own."""
+    F = len(values)
+    cumulative = np.concatenate([np.zeros_like(values[:1], np.float64), np.cumsum(values, axis=0, dtype=np.float64)])
+    low, high = np.maximum(np.arange(F) - reach, 0), np.minimum(np.arange(F) + reach + 1, F)
+    return np.asarray(cumulative[high] - cumulative[low] - values)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.where(length > 0, length, 1))
 
 
 def grouped(demixing: Array, talker: np.ndarray, N: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -145,11 +146,11 @@ def fit(
     if M < 2:
         raise InputError("X holds one microphone", "a direction needs two or more", "more microphones")
     backend = dispatch.of(X)
-    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, mm.level(X))
+    outputs = _outputs(backend, X)
     if start is not None:
         mixture = _mixture(backend, outputs, _directions(X, _checked(start, (F, N, T))))
     else:
-        mixture = _likelier(backend, outputs, X, N, np.random.default_rng(rng), min(FIRST_ITERATIONS, n_iter))
+        mixture = _begun(X, N, np.random.default_rng(rng), min(FIRST_ITERATIONS, n_iter))
     for i, loss in enumerate(mixture.losses):
         if callback is not None:
             callback(i, loss)
@@ -160,6 +161,21 @@ def fit(
         if tol > 0 and i > 0 and mixture.losses[-2] - loss < tol:
             return mixture, True
     return mixture, False
+
+
+def starts(X: np.ndarray, N: int, rng: int | np.random.Generator = 0) -> Iterator[Mixture]:
+    """The beginnings of mixtures of N directions in X (F, M, T): a blind one, then that of the delays, if N of them stand out."""
+    backend = dispatch.of(X)
+    outputs = _outputs(backend, X)
+    yield _mixture(backend, outputs, _blind(backend, outputs, X, N, np.random.default_rng(rng)))
+    delays = standing_out(X, N)
+    if delays is not None:
+        yield _mixture(backend, outputs, _steered(delays, len(X)))
+
+
+def _outputs(backend: Backend, X: np.ndarray) -> Outputs:
+    F, M, _ = X.shape
+    return backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, mm.level(X))
 
 
 def _checked(start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -176,18 +192,17 @@ def _mixture(backend: Backend, outputs: Outputs, B: Array) -> Mixture:
     return Mixture(backend.angular_mixture(outputs, B, DIFFUSE), np.full((N, outputs.n_frames), 1.0 / N))
 
 
-def _likelier(
-    backend: Backend, outputs: Outputs, X: np.ndarray, N: int, rng: np.random.Generator, n_iter: int
-) -> Mixture:  # fmt: skip
+def _begun(X: np.ndarray, N: int, rng: np.random.Generator, n_iter: int) -> Mixture:
     """The better of two beginnings, a few iterations on."""
-    tried = [_mixture(backend, outputs, _blind(backend, outputs, X, N, rng))]
-    delays = standing_out(X, N)
-    if delays is not None:
-        tried.append(_mixture(backend, outputs, _steered(delays, len(X))))
+    tried = list(starts(X, N, rng))
     for mixture in tried:
         for _ in range(n_iter):
             mixture.step()
-    blind, steered = tried[0], tried[-1]
+    return likelier(tried[0], tried[-1])
+
+
+def likelier(blind: Mixture, steered: Mixture) -> Mixture:
+    """The better of two mixtures with different beginnings, after as many iterations."""
     return steered if steered.losses[-1] < blind.losses[-1] + MARGIN else blind
 
 

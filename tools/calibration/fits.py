@@ -67,8 +67,16 @@ def evaluated(step: Step, scenes: Sequence[Arrays], old: Values) -> list[Row]:
         seen = step.fit([scene for k, scene in enumerate(scenes) if k not in out])
         for name, errors in step.errors(seen, [scenes[k] for k in fold]).items():
             after[name][fold] = errors
-    again = [step.fit([scenes[k] for k in rng.integers(len(scenes), size=len(scenes))]) for _ in range(RESAMPLES)]
+    again = [step.fit(_resampled(scenes, rng)) for _ in range(RESAMPLES)]
     return [_row(name, unit, old, new, again, before[name], after[name]) for name, unit in step.units.items()]
+
+
+def _resampled(scenes: Sequence[Arrays], rng: np.random.Generator) -> list[Arrays]:
+    """As many scenes, drawn with replacement from those that tell the same."""
+    kinds: dict[tuple[str, ...], list[Arrays]] = {}
+    for scene in scenes:
+        kinds.setdefault(tuple(sorted(scene)), []).append(scene)
+    return [kind[k] for kind in kinds.values() for k in rng.integers(len(kind), size=len(kind))]
 
 
 def _row(name: str, unit: str, old: Values, new: Values, again: list[Values], before: np.ndarray, after: np.ndarray) -> Row:

@@ -9,22 +9,31 @@ import numpy as np
 import bss
 from bss.backends.cpu.threads import limited
 from bss.networks.source_model import apply
-from bss.pipeline.analysis import counting, speech, success
+from bss.pipeline.analysis import counting, speech, success_evidence as success
 from bss.pipeline.analysis.recording import Analysis
 from bss.pipeline.calibration import fitted
-from bss.pipeline.methods import close_mics
+from bss.pipeline.methods import close_mics, moving
 from bss.signals.stft import Stft
 
 __all__ = ["fitted", "limited"]
 
 
 def unmixed(x: np.ndarray, rate: int, n_sources: int, method: str) -> np.ndarray:
-    """(N, n) tracks of x (M, n) by a linear method."""
-    return bss.unmix(x, rate, n_sources=n_sources, method=method).sources
+    """(N, n) tracks of x (M, n) by a linear method, from all channels as they are."""
+    return bss.unmix(x, rate, n_sources=n_sources, method=method, sync="off", channels=range(len(x))).sources
+
+
+def following(x: np.ndarray, rate: int, n_sources: int) -> tuple[np.ndarray, float] | None:
+    """Tracks (N, n) of filters that follow the talkers, and the gain estimated without SUCCESS_MOVING; None if nobody moves."""
+    result = bss.unmix(x, rate, n_sources=n_sources)
+    expected = None if result.record.success is None else result.record.success.predicted_si_sdr_gain_db
+    if result.method != moving.NAME or expected is None:
+        return None
+    return result.sources, expected - fitted()["SUCCESS_MOVING"].value  # type: ignore[operator]
 
 
 def success_features(tracks: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """What `success` reads of tracks (N, n): (4,) of all, and (4, B, P) of bands and pairs; None where it reads nothing."""
+    """What `success` reads of tracks (N, n): (7,) of all, and (4, B, P) of bands and pairs; None where it reads nothing."""
     evidence = success.gather(tracks, rate)
     if evidence is None or not evidence.audible.all():
         return None

@@ -74,6 +74,22 @@ def rooms(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
     return {"runs": np.array(runs), "bands": bands, "linear": features, **change}
 
 
+def faulty(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
+    """The same of a recording with a fault, separated as if it had none."""
+    recording = scenes.faulty(sources, k, rng)
+    tracks = inside.unmixed(recording.mixture, RATE, len(recording.images), "fdica")
+    gain, order = improvement(recording.images[:, 0], tracks, recording.mixture[0])
+    read = inside.success_features(tracks[order], RATE)
+    if read is None:
+        return {}
+    found = {"runs": np.array([[1.0, 1.0, gain, *read[0]]]), "linear": read[0], **_model(recording, tracks, gain)}
+    followed = inside.following(recording.mixture, RATE, 2) if scenes.FAULTS[k % len(scenes.FAULTS)] == "move" else None
+    if followed is not None:
+        true, _ = improvement(recording.images[:, 0], followed[0], recording.mixture[0])
+        found["following"] = np.array([true, followed[1]])
+    return found
+
+
 def noise(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
     """Two sounds that are no speech, in a room: what the source model would do."""
     recording = scenes.room(scenes.noises(sources, k, sources.seconds, rng), 2, rng, rt60=RT60[k % 4])
@@ -157,9 +173,10 @@ def _room(
 
 
 GROUPS: dict[str, Callable[[Sources, int, np.random.Generator], Arrays]] = {
-    "rooms": rooms, "noise": noise, "counting": counting, "choice": choice, "close_mics": close_mics,
+    "rooms": rooms, "noise": noise, "counting": counting, "choice": choice, "close_mics": close_mics, "faulty": faulty,
 }  # fmt: skip
-PER_ROOM = {"rooms": 1.0, "noise": 1.0, "counting": 1.25, "choice": 2.0, "close_mics": 1.0}  # scenes, for each of --rooms
+# scenes, for each of --rooms
+PER_ROOM = {"rooms": 1.0, "noise": 1.0, "counting": 1.25, "choice": 2.0, "close_mics": 1.0, "faulty": 1.0}
 
 
 def measure(group: str, k: int, sources: Sources) -> Arrays:

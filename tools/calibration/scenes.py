@@ -12,6 +12,8 @@ from scipy.signal import oaconvolve
 import bss
 from bss.errors import BssError
 from bss.networks import corpus
+from bss.scenes.behaviour import Behaviour, Conversation, Move
+from bss.scenes.faults import Drift
 from bss.scenes.rooms import Layout, respond
 
 RATE = 16_000
@@ -99,6 +101,31 @@ def room(
     except BssError:  # an array too large for the room
         scene = bss.mix(list(dry), RATE, n_mics=n_mics, rt60=rt60, spacing=0.05, snr_db=snr_db, rng=rng)
     return Recording(scene.mixture, scene.images)
+
+
+FAULTS = ("move", "drift", "noise", "babble", "echo", "crowd", "turns")  # what remains, in part, once all is repaired
+
+
+def faulty(sources: Sources, k: int, rng: np.random.Generator) -> Recording:
+    """Two talkers and two or three microphones with a fault that filters for the whole recording cannot repair; kind k of FAULTS.
+
+    "crowd" is a third talker whose image is not among the images, "echo" lasts for 0.8 s, and in "turns" nothing is wrong.
+    """
+    kind, n_mics = FAULTS[k % len(FAULTS)], 2 + k // len(FAULTS) % 2
+    dry = voices(sources, 3 if kind == "crowd" else 2, 2 * sources.seconds, rng)
+    last, much = n_mics - 1, float(rng.uniform(0.2, 1.0))
+    faults = [Drift(80 * much, last)] if kind == "drift" else []
+    behaviour: dict[str, list[Behaviour]] = {"move": [Move(0, 90 * much)], "turns": [Conversation()]}
+    count = {"noise": 1, "babble": 6}.get(kind, 0)
+    sounds_around = [
+        noises(sources, int(rng.integers(1000)), 2 * sources.seconds, rng)[0] for _ in range(count if sources.noise else 0)
+    ]
+    rt60 = 0.8 if kind == "echo" else float(rng.choice(RT60))
+    scene = bss.mix(
+        dry, RATE, n_mics=n_mics, rt60=rt60, noises=sounds_around, noise_snr_db=12 * much, faults=faults,
+        behaviour=behaviour.get(kind, []), rng=rng,
+    )  # fmt: skip
+    return Recording(scene.mixture, scene.images[:2])
 
 
 def desk(dry: Sequence[np.ndarray], n_mics: int, rng: np.random.Generator, *, snr_db: float) -> Recording:

@@ -28,17 +28,20 @@ def current() -> Values:
 
 def fit_success(scenes: Sequence[Arrays]) -> Values:
     """Regressions on what tracks have in common, the range that they were seen in, and the limit for a band that is mixed."""
-    runs, bands = (np.concatenate([scene[name] for scene in scenes]) for name in ("runs", "bands"))
+    runs, bands = (np.concatenate([scene[name] for scene in scenes if name in scene]) for name in ("runs", "bands"))
     values: Values = {
         "SUCCESS_GAIN": regression(runs[:, 3:], runs[:, 2], runs[:, 0]),
+        "SUCCESS_PARTS": _fit_parts(scenes),
         "SUCCESS_RANGE": (float(runs[:, 2].min()), float(runs[:, 2].max())),
         "SUCCESS_LEFT": regression(bands[:, 1:], bands[:, 0], np.ones(len(bands))),
     }
+    following = np.array([scene["following"] for scene in scenes if "following" in scene])
+    values["SUCCESS_MOVING"] = float(-np.diff(following).mean()) if len(following) else current()["SUCCESS_MOVING"]
     left = _linear(bands[:, 1:], values["SUCCESS_LEFT"])
     named = left > MIXED[:, None]
     right = (named & (bands[:, 0] > KEPT_DB)).sum(1) / np.maximum(named.sum(1), 1)
     values["SUCCESS_MIXED"] = float(MIXED[np.argmax(right >= min(NAMED, right.max()))])
-    applied = [scene for scene in scenes if model_applies(scene)]
+    applied = [scene for scene in scenes if "runs" in scene and model_applies(scene)]
     if len(applied) >= 3:
         predicted = np.array([_gain(scene["linear"], values) for scene in applied])
         true = np.array([scene["model"][1] for scene in applied])
@@ -49,25 +52,43 @@ def fit_success(scenes: Sequence[Arrays]) -> Values:
     return values
 
 
+def _fit_parts(scenes: Sequence[Arrays]) -> tuple[float, ...]:
+    """The regression on the first four features, of scenes in which nothing is wrong."""
+    runs = np.concatenate([scene["runs"] for scene in scenes if "bands" in scene])
+    return regression(runs[:, 3:7], runs[:, 2], runs[:, 0])
+
+
 def success_errors(values: Values, scenes: Sequence[Arrays]) -> dict[str, np.ndarray]:
-    """dB off, dB out of the range, and share of the bands that are named wrongly, or should be named."""
-    errors: dict[str, list[float]] = {name: [] for name in SUCCESS.units}
-    for scene in scenes:
+    """dB off, dB out of the range, and share of the bands named wrongly, or that should be named; NaN where nothing is known."""
+    errors = [{**dict.fromkeys(SUCCESS.units, np.nan), **_success_error(values, scene)} for scene in scenes]
+    return {name: np.array([error[name] for error in errors]) for name in SUCCESS.units}
+
+
+def _success_error(values: Values, scene: Arrays) -> dict[str, float]:
+    errors: dict[str, float] = {}
+    if "runs" in scene:
         weight, true = scene["runs"][:, 0], scene["runs"][:, 2]
         predicted = np.array([_gain(read, values) for read in scene["runs"][:, 3:]])
+        errors["SUCCESS_GAIN"] = float(np.average(np.abs(predicted - true), weights=weight))
+        errors["SUCCESS_RANGE"] = float(np.abs(true - np.clip(true, *values["SUCCESS_RANGE"])).max())
+    if "bands" in scene:
+        parts = np.clip(_linear(scene["runs"][:, 3:7], values["SUCCESS_PARTS"]), *values["SUCCESS_RANGE"])
+        errors["SUCCESS_PARTS"] = float(np.average(np.abs(parts - true), weights=weight))
         left = _linear(scene["bands"][:, 1:], values["SUCCESS_LEFT"])
         kept, named = scene["bands"][:, 0], left > values["SUCCESS_MIXED"]
         wrong = np.where(named, kept < KEPT_DB, kept > MUCH_DB)[named | (kept > MUCH_DB)]
-        errors["SUCCESS_GAIN"].append(float(np.average(np.abs(predicted - true), weights=weight)))
-        errors["SUCCESS_RANGE"].append(float(np.abs(true - np.clip(true, *values["SUCCESS_RANGE"])).max()))
-        errors["SUCCESS_LEFT"].append(float(np.abs(left - kept).mean()))
-        errors["SUCCESS_MIXED"].append(float(wrong.mean()) if len(wrong) else np.nan)
-        behind = scene["model"][1] if model_applies(scene) else np.nan
+        errors["SUCCESS_LEFT"] = float(np.abs(left - kept).mean())
+        errors["SUCCESS_MIXED"] = float(wrong.mean()) if len(wrong) else np.nan
+    if "runs" in scene and model_applies(scene):
+        behind = float(scene["model"][1])
         lowest, highest = values["SUCCESS_LEARNED_RANGE"]
         parabola = np.polynomial.polynomial.polyval(_gain(scene["linear"], values), values["SUCCESS_LEARNED"])
-        errors["SUCCESS_LEARNED"].append(abs(min(max(parabola, lowest), highest) - behind))
-        errors["SUCCESS_LEARNED_RANGE"].append(abs(behind - min(max(behind, lowest), highest)))
-    return {name: np.array(column) for name, column in errors.items()}
+        errors["SUCCESS_LEARNED"] = abs(min(max(parabola, lowest), highest) - behind)
+        errors["SUCCESS_LEARNED_RANGE"] = abs(behind - min(max(behind, lowest), highest))
+    if "following" in scene:
+        true_gain, estimated = scene["following"]
+        errors["SUCCESS_MOVING"] = abs(estimated + values["SUCCESS_MOVING"] - true_gain)
+    return errors
 
 
 def _parabola(x: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
@@ -86,9 +107,10 @@ def _gain(read: np.ndarray, values: Values) -> float:
 
 
 SUCCESS = Step(
-    ("rooms",),
+    ("rooms", "faulty"),
     {
-        "SUCCESS_GAIN": "dB", "SUCCESS_RANGE": "dB beyond", "SUCCESS_LEARNED": "dB", "SUCCESS_LEARNED_RANGE": "dB beyond",
+        "SUCCESS_GAIN": "dB", "SUCCESS_PARTS": "dB", "SUCCESS_RANGE": "dB beyond",
+        "SUCCESS_LEARNED": "dB", "SUCCESS_LEARNED_RANGE": "dB beyond", "SUCCESS_MOVING": "dB",
         "SUCCESS_LEFT": "dB", "SUCCESS_MIXED": "share of bands wrong",
     },
     fit_success, success_errors,

@@ -39,17 +39,21 @@ class Finding:
     channel : int or None
         Index of the channel; None for the recording as a whole.
     kind : str
-        Left out: "silent", "nonfinite", "duplicate", "stereo_of_mono". Warnings: "near_duplicate",
-        "delayed_duplicate", "dependent", "clipped", "dc_offset", "low_level".
+        Left out: "silent", "nonfinite", "duplicate", "stereo_of_mono", "noise", "unrelated", "processed". Warnings:
+        "near_duplicate", "delayed_duplicate", "dependent", "clipped", "dc_offset", "low_level", "dead_span", "gated",
+        "no_common_sound".
     severity : {"left out", "warning"}
     message : str
         What is wrong, with numbers and advice.
     value : float
         silent: RMS in dBFS. nonfinite: number of samples. (near_)duplicate, stereo_of_mono, dependent: level of the
         difference, in dB relative to the channel. delayed_duplicate: delay of the channel against `other` in samples.
-        clipped: per cent of the samples. dc_offset: per cent of the RMS. low_level: peak in dBFS.
+        clipped: per cent of the samples. dc_offset: per cent of the RMS. low_level: peak in dBFS. noise: dB by which its level
+        changes. unrelated: coherence above chance. processed: dB by which its gain changes. dead_span, gated: seconds in all.
     other : int or None
         Index of the earlier channel of which this one is a copy.
+    spans : tuple of (float, float)
+        The spans of a fault that does not last, from and to, in seconds.
     """
 
     channel: int | None
@@ -58,6 +62,7 @@ class Finding:
     message: str
     value: float
     other: int | None = None
+    spans: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ class ChannelRules:
                 continue
             parts = [self.names[i] for i, weight in zip(basis, weights, strict=True) if abs(weight) > 0.01]
             message = (
-                f"{self.names[j]} is an exact mixture of {_joined(parts)} and does not help to separate more sources. Leave "
+                f"{self.names[j]} is an exact mixture of {joined(parts)} and does not help to separate more sources. Leave "
                 "it out if it is a mix-down or a processed track."
             )
             findings.append(Finding(j, "dependent", "warning", message, db(math.sqrt(residual))))
@@ -241,5 +246,12 @@ def _decibels(value: float) -> str:
     return f"{value + 0.0:.1f}" if math.isfinite(value) else "below -300"
 
 
-def _joined(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
+    """Names in words: "a, b and c"."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def clock(seconds: float) -> str:
+    """A time as 00:10.0, minutes and seconds."""
+    tenths = round(10 * seconds)
+    return f"{tenths // 600:02d}:{tenths % 600 / 10:04.1f}"

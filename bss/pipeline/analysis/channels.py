@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,20 +26,26 @@ class Level:
 class Preflight:
     """The usable channels, in order, and the findings: one for every other channel, and warnings.
 
-    `names` and `levels` are those of all channels.
+    `names` and `levels` are those of all channels. `shared` is False if no two usable channels have sound in common; `dead` has
+    the spans [start, stop) in samples in which a usable channel has no sound. Both are found by `relation_rules.examine`.
     """
 
     usable: tuple[int, ...]
     findings: tuple[Finding, ...]
     names: tuple[str, ...]
     levels: tuple[Level, ...]
+    shared: bool = True
+    dead: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     def to_list(self) -> list[dict[str, Any]]:
         """The findings, in values that JSON can represent: an infinite value becomes None."""
-        return [{**asdict(f), "value": f.value if math.isfinite(f.value) else None} for f in self.findings]
+        return [
+            {**asdict(f), "value": f.value if math.isfinite(f.value) else None, "spans": [list(span) for span in f.spans]}
+            for f in self.findings
+        ]
 
 
-def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None) -> Preflight:
+def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None, *, only: Sequence[int] | None = None) -> Preflight:
     """Find the channels of a recording that cannot be used, and those that impair a separation.
 
     Parameters
@@ -50,6 +56,8 @@ def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None) -> P
         Sampling rate in Hz.
     names : sequence of M str, optional
         Names of the channels in messages; "channel 1" and so on by default.
+    only : sequence of int, optional
+        Indices of the channels to check; the others are not usable, without a finding.
 
     Returns
     -------
@@ -77,9 +85,10 @@ def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None) -> P
     if names is not None and len(names) != len(x):
         raise UsageError(f"{len(names)} names for {len(x)} channels", hint="one name for each channel, or none")
     rules = ChannelRules(x, rate, tuple(names or (f"channel {k + 1}" for k in range(len(x)))), measure(x))
-    left_out = rules.unusable()
-    left_out += rules.copies(_others(len(x), left_out))
-    usable = _others(len(x), left_out)
+    chosen = tuple(range(len(x))) if only is None else tuple(only)
+    left_out = [f for f in rules.unusable() if f.channel in chosen]
+    left_out += rules.copies(_others(chosen, left_out))
+    usable = _others(chosen, left_out)
     warnings = [*rules.relations(usable), *(f for k in usable for f in rules.faults(k))]
     ordered = sorted(left_out, key=_channel) + sorted(warnings, key=_channel)
     levels = tuple(Level(db(p), db(r)) for p, r in zip(rules.moments.peak, rules.moments.rms, strict=True))
@@ -122,6 +131,16 @@ _ADVICE = {
     "silent": "check cables, mute switches, gain and input selection, or choose a part with sound (--start, --end)",
     "nonfinite": "export the file again, or choose a part before the first bad sample with --end",
     "duplicate": "record each microphone on its own track (multitrack, not mono or joint stereo)",
+    "noise": "check the cable, power supply and input of that microphone",
+    "unrelated": "pass only recordings of the same time and place",
+    "processed": "record the microphones without processing",
+}
+_REASONS = {
+    "silent": "is silent",
+    "nonfinite": "contains NaN or infinite samples",
+    "noise": "hears nothing but a steady hum or noise",
+    "unrelated": "shares no sound with the others",
+    "processed": "is a processed mix of the others",
 }
 
 
@@ -129,16 +148,16 @@ def _reason(finding: Finding, names: tuple[str, ...]) -> str:
     name = names[_channel(finding)]
     if finding.other is not None:
         return f"{name} is a copy of {names[finding.other]}"
-    return f"{name} is silent" if finding.kind == "silent" else f"{name} contains NaN or infinite samples"
+    return f"{name} {_REASONS[finding.kind]}"
 
 
 def _channel(finding: Finding) -> int:
     return -1 if finding.channel is None else finding.channel
 
 
-def _others(m: int, left_out: list[Finding]) -> tuple[int, ...]:
+def _others(chosen: tuple[int, ...], left_out: list[Finding]) -> tuple[int, ...]:
     excluded = {f.channel for f in left_out}
-    return tuple(k for k in range(m) if k not in excluded)
+    return tuple(k for k in chosen if k not in excluded)
 
 
 def _checked(x: np.ndarray) -> np.ndarray:

@@ -19,6 +19,9 @@ OWNED = calibration.COUNTING_OWNED.value
 # output with many in a few bands only is often part of another talker, whose bins the alignment has put into two outputs.
 BANDS = 12
 FEWEST = calibration.COUNTING_FEWEST.value
+# Overlap of two outputs over the bands, below which they are one talker: 0.11 to 0.4 where they were, in rooms with 1 or 2
+# talkers; 0.65 or more for two. By how much they must share more with others, and the share of the onsets that tells.
+DIVIDED, SHARED, LEAST_PART = 0.42, 0.3, 0.05
 NEEDED = calibration.COUNTING_NEEDED.value
 DOUBT = calibration.COUNTING_DOUBT.value  # twice that for each halving of the window
 
@@ -30,13 +33,15 @@ class Count:
     Attributes
     ----------
     n_sources : int
-        From 1 to the number of microphones.
+        From 1 to the number of microphones, or one more.
     fewest, most : int
         The numbers that a stricter and a laxer threshold give; equal if the evidence is clear.
     shares : tuple[float, ...]
         For each output of the ICA the share of the onsets that it has to itself, in descending order.
     reason : str
         What the number is based on, in one line.
+    unowned : float
+        Share of the onsets that no output has to itself.
     """
 
     n_sources: int
@@ -44,6 +49,7 @@ class Count:
     most: int
     shares: tuple[float, ...]
     reason: str
+    unowned: float = 0.0
 
     @property
     def sure(self) -> bool:
@@ -79,26 +85,35 @@ def count(subset: SubsetSeparation | None, n_mics: int, seconds: float) -> Count
     """
     if subset is None:
         return Count(n_mics, 1, n_mics, (), f"{seconds:.2f} s are too short to count talkers, so one per microphone is assumed")
-    shares = np.sort(onset_shares(subset.powers))[::-1]
+    counts, unowned = onsets_and_unowned(subset.powers)
+    shares = np.sort(averaged_over_bands(joined(shares_in_bands(counts))))[::-1]
     if not shares.any():
         return Count(n_mics, 1, n_mics, (), "there are too few onsets to count talkers, so one per microphone is assumed")
     doubt = DOUBT * 2**subset.halvings
-    n, fewest, most = (max(1, int(np.sum(shares > NEEDED * factor))) for factor in (1.0, doubt, 1 / doubt))
-    return Count(n, fewest, most, tuple(float(share) for share in shares), _reason(shares))
+    needed = NEEDED * shares[0]
+    n, fewest, most = (max(1, int(np.sum(shares > needed * factor))) for factor in (1.0, doubt, 1 / doubt))
+    return Count(n, fewest, most, tuple(float(share) for share in shares), _reason(shares), unowned)
 
 
 def _reason(shares: np.ndarray) -> str:
     listed = ", ".join(f"{100 * share:.2g}" for share in shares)
-    return f"shares of the onsets: {listed} %; a talker has {100 * NEEDED:.3g} % or more"
+    return f"shares of the onsets: {listed} %; a talker has {100 * NEEDED:.3g} % of the largest or more"
 
 
 def onset_shares(powers: np.ndarray) -> np.ndarray:
     """(N,) share of the onsets in powers (F, N, T) that each output has to itself; zeros if there are too few onsets."""
-    return band_averaged_shares(onsets(powers))
+    return averaged_over_bands(joined(shares_in_bands(onsets(powers))))
 
 
 def onsets(powers: np.ndarray, *, rise: float = RISE, above_floor: float = ABOVE_FLOOR, owned: float = OWNED) -> np.ndarray:
     """(F, N) number of onsets in each bin of powers (F, N, T) at which an output has at least the share `owned` of the power."""
+    return onsets_and_unowned(powers, rise=rise, above_floor=above_floor, owned=owned)[0]
+
+
+def onsets_and_unowned(
+    powers: np.ndarray, *, rise: float = RISE, above_floor: float = ABOVE_FLOOR, owned: float = OWNED
+) -> tuple[np.ndarray, float]:
+    """`onsets`, and the share of all onsets that no output has to itself."""
     P = np.asarray(powers, np.float64)
     if len(P) > NEIGHBOURS:
         P = np.lib.stride_tricks.sliding_window_view(P, NEIGHBOURS, axis=0).sum(-1)
@@ -107,17 +122,60 @@ def onsets(powers: np.ndarray, *, rise: float = RISE, above_floor: float = ABOVE
     loud &= total > above_floor * np.quantile(total, FLOOR_QUANTILE, axis=1, keepdims=True)
     rising = np.zeros_like(loud)
     rising[:, 1:] = loud[:, 1:] & (total[:, 1:] > rise * total[:, :-1])
-    return np.asarray(((owned * total[:, None] < P) & rising[:, None]).sum(2))
+    counts = np.asarray(((owned * total[:, None] < P) & rising[:, None]).sum(2))
+    return counts, 1 - float(counts.sum()) / max(int(rising.sum()), 1)
 
 
 def band_averaged_shares(counts: np.ndarray, *, fewest: float = FEWEST) -> np.ndarray:
     """(N,) shares of the onsets, from their number in each bin (F, N); zeros if there are fewer than `fewest` in all."""
+    return averaged_over_bands(joined(shares_in_bands(counts, fewest=fewest)))
+
+
+def shares_in_bands(counts: np.ndarray, *, fewest: float = FEWEST) -> np.ndarray:
+    """(B, N) shares of onsets in bands with equally many, from their numbers in the bins (F, N); zeros if too few."""
     in_bin = counts.sum(1)
     cumulative = np.cumsum(in_bin)
-    if cumulative[-1] < fewest:
-        return np.zeros(counts.shape[1])
-    band = np.minimum(((cumulative - in_bin / 2) * BANDS / cumulative[-1]).astype(int), BANDS - 1)
     in_band = np.zeros((BANDS, counts.shape[1]))
+    if cumulative[-1] < fewest:
+        return in_band
+    band = np.minimum(((cumulative - in_bin / 2) * BANDS / cumulative[-1]).astype(int), BANDS - 1)
     np.add.at(in_band, band, counts)
-    shares = np.mean(np.sqrt(in_band / np.maximum(in_band.sum(1, keepdims=True), 1)), axis=0) ** 2
-    return np.asarray(shares / shares.sum())
+    return np.asarray(in_band / np.maximum(in_band.sum(1, keepdims=True), 1))
+
+
+def joined(in_bands: np.ndarray) -> np.ndarray:
+    """Shares in bands (B, N) in which of two outputs that divide the bands between them one has all, and the other none.
+
+    Two talkers have onsets in the same bands, if not equally many. Outputs of which each has those of its own bands are vowels
+    and hisses of one talker, whose low and high bins the alignment has put into two places. Noise of a few bands meets every
+    talker there.
+    """
+    in_bands = in_bands.copy()
+    while True:
+        total = in_bands.sum(0)
+        heard = [int(k) for k in np.flatnonzero(total > LEAST_PART * max(total.sum(), 1e-9))]
+        pairs = [(i, j) for i in heard for j in heard if i < j]
+        apart = [(_overlap(in_bands, i, j), i, j) for i, j in pairs if _only_these_are_apart(in_bands, i, j, heard)]
+        if not apart or min(apart)[0] > DIVIDED:
+            return in_bands
+        _, i, j = min(apart)
+        in_bands[:, i] += in_bands[:, j]
+        in_bands[:, j] = 0
+
+
+def _overlap(in_bands: np.ndarray, i: int, j: int) -> float:
+    """1 if two outputs have their onsets in the same bands, 0 if none has onsets where the other has (Bhattacharyya)."""
+    a, b = in_bands[:, i], in_bands[:, j]
+    return float(np.sum(np.sqrt(a * b)) / max(float(np.sqrt(a.sum() * b.sum())), 1e-9))
+
+
+def _only_these_are_apart(in_bands: np.ndarray, i: int, j: int, heard: list[int]) -> bool:
+    """Whether two outputs share their bands with every third one more than with each other."""
+    least = _overlap(in_bands, i, j) + SHARED
+    return all(_overlap(in_bands, n, k) > least for n in (i, j) for k in heard if k not in (i, j))
+
+
+def averaged_over_bands(in_bands: np.ndarray) -> np.ndarray:
+    """(N,) from shares in bands (B, N)."""
+    shares = np.mean(np.sqrt(in_bands), axis=0) ** 2
+    return np.asarray(shares / max(float(shares.sum()), 1e-9))

@@ -45,6 +45,13 @@ class Order:
     dominant: np.ndarray
     delays: np.ndarray
 
+    def first(self, talker: np.ndarray) -> Order:
+        """The tracks that are talkers (N,) first, then the others, otherwise in the same order."""
+        if talker.all():
+            return self
+        k = np.argsort(~talker, kind="stable")
+        return Order(self.talkers[k], self.mics[k], self.dominant[k], self.delays[k])
+
 
 def order(estimate: Located, x: np.ndarray, reference: int | None, rate: int) -> Order:
     """The order of the talkers of x (M, n), all at a reference microphone; each at a microphone of its own if that is None."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from bss.pipeline.analysis import counting, delay_free, subset_ica
+from bss.pipeline.analysis import counting, delay_free, directions, movement, subset_ica
 from bss.pipeline.analysis.counting import Count
 from bss.pipeline.analysis.delay_free import DelayEvidence
 from bss.pipeline.analysis.subset_ica import SubsetSeparation
@@ -64,7 +64,20 @@ class Analysis:
         return self.spectra(dense)[:, :, step - 1 :: step][:, :, : stft.n_frames(self.x.shape[1])]
 
     def count(self) -> Count:
-        """The number of talkers."""
+        """The number of talkers, from 1 to one more than microphones; other sounds with onsets count as talkers."""
+        counted, M = directions.reconsidered(self.sounds(), self.x, self.rate), self.n_mics
+        if counted.n_sources <= M or not self._anybody_moves:
+            return counted
+        reason = f"{counted.reason}, as somebody moves"  # and so comes from more directions than one
+        return replace(counted, n_sources=M, fewest=min(counted.fewest, M), most=M + 1, reason=reason)
+
+    @cached_property
+    def _anybody_moves(self) -> bool:
+        stft = self.window
+        return stft is not None and movement.anybody_moves(self.x, self.spectra(stft), stft, self.rate)
+
+    def sounds(self) -> Count:
+        """The number of sounds with onsets, at most as many as microphones."""
         return counting.count(self.subset, self.n_mics, self.x.shape[1] / self.rate)
 
     def delays(self, n_sources: int | None) -> DelayEvidence:

@@ -2,159 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bss.pipeline import calibration
-from bss.signals.stft import Stft
+from bss.pipeline.analysis.success_evidence import Evidence, features, gather, mean_coherence, pooled
 
 METHODS = ("auxiva", "fdica", "ilrma", "neural")  # whose tracks the calibration used
-EDGES = (100, 180, 250, 350, 500, 700, 1000, 1400, 2000, 2800, 4000, 5600, 8000)  # Hz, of the bands
-FRAME_SECONDS = 0.064
-LONGEST_SECONDS = 60.0  # of a longer recording only the middle is analysed
-FEWEST_FRAMES, FEWEST_BANDS = 16, 8
-FLOOR = 1e-3  # of the mean power of a bin: a track below it is silent there
-AUDIBLE = 1e-6  # of the power of the loudest track: a track below it is silent
-NEIGHBOURHOODS = (470.0, 1560.0)  # Hz to either side of a bin, with which it is compared
-BAND_MARGIN = 0.1  # a band is misplaced as a whole if it correlates better with the rest of the other track by this much
-SOFTNESS = 0.05  # about the correlation of unrelated tracks by chance
-LEAST_COHERENCE, LEAST_MISPLACED = 1e-3, 0.01  # differences below do not matter
-TINY = float(np.finfo(np.float32).tiny)
 GAIN = calibration.SUCCESS_GAIN.value
 LOWEST, HIGHEST = calibration.SUCCESS_RANGE.value
 LEARNED = calibration.SUCCESS_LEARNED.value
 LOWEST_LEARNED, HIGHEST_LEARNED = calibration.SUCCESS_LEARNED_RANGE.value
+MOVING = calibration.SUCCESS_MOVING.value
 LEFT = calibration.SUCCESS_LEFT.value
 MIXED = calibration.SUCCESS_MIXED.value
 SWAPPED = 0.5  # share misplaced above which a band counts as mixed, however little of the other talker is left in it
 VERDICTS = ((11.0, "well separated"), (6.0, "mostly separated"), (2.5, "partly separated"), (-np.inf, "hardly separated"))
+UNKNOWN = "unknown: the tracks do not sound like speech, and it can be estimated for speech only. Listen to them."
 SHORT_SECONDS = 20.0
 MAX_PLACES = 2  # frequency ranges in a sentence
 DESK_COHERENCE = calibration.SUCCESS_DESK_COHERENCE.value
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What N tracks have in common in each of B bands.
-
-    Attributes
-    ----------
-    edges : np.ndarray
-        (B + 1,) Hz.
-    powers : np.ndarray
-        (B, N) power of the tracks.
-    audible : np.ndarray
-        (N,) whether the track is not silent.
-    coherence : np.ndarray
-        (B, N, N) magnitude-squared coherence, minus its expectation for independent tracks.
-    correlation : np.ndarray
-        (B, N, N) correlation over time of the log powers in different bins, of the same track on the diagonal.
-    misplaced : np.ndarray
-        (B, N, N) share of the power of two tracks that lies in bins which would fit the other track as well or better.
-    """
-
-    edges: np.ndarray
-    powers: np.ndarray
-    audible: np.ndarray
-    coherence: np.ndarray
-    correlation: np.ndarray
-    misplaced: np.ndarray
-
-
-def gather(tracks: np.ndarray, rate: int) -> Evidence | None:
-    """What the tracks (N, n) have in common; None if they are too short or the rate is too low."""
-    size = 1 << max(4, round(np.log2(FRAME_SECONDS * rate)))
-    stft = Stft(size, size // 2)
-    part = np.asarray(tracks[:, _middle(tracks.shape[1], rate)], np.float32)
-    edges = np.array([edge for edge in EDGES if edge <= rate / 2])
-    if stft.n_frames(part.shape[1]) < FEWEST_FRAMES or len(edges) - 1 < FEWEST_BANDS:
-        return None
-    first, last = np.ceil(edges[[0, -1]] * size / rate).astype(int)
-    starts = np.searchsorted(np.arange(first, last) * rate / size, edges[:-1])
-    loudest = max(float(np.abs(part).max()), TINY)
-    Y = stft.forward(part / np.float32(loudest))[first:last]
-    powers = Y.real**2 + Y.imag**2
-    mean = powers.mean(2, dtype=np.float64)
-    V = _normalised(np.log(powers / np.maximum(mean[:, :, None].astype(np.float32), TINY) + np.float32(FLOOR)))
-    in_band = np.add.reduceat(mean, starts)
-    audible = in_band.sum(0) > AUDIBLE * max(float(in_band.sum(0).max()), TINY)
-    reaches = [max(1, round(hz * size / rate)) for hz in NEIGHBOURHOODS]
-    misplaced = _misplaced(V, mean, starts, reaches)
-    return Evidence(edges, in_band, audible, _coherence(Y, starts), _correlation(V, starts), misplaced)
-
-
-def _middle(n: int, rate: int) -> slice:
-    length = min(n, round(LONGEST_SECONDS * rate))
-    return slice((n - length) // 2, (n - length) // 2 + length)
-
-
-def _normalised(v: np.ndarray) -> np.ndarray:
-    """v with mean zero and norm one along the last axis; zero where it is constant."""
-    v = v - v.mean(-1, keepdims=True)
-    norm = np.sqrt(np.sum(v * v, axis=-1, keepdims=True))
-    return np.asarray(v / np.where(norm > 1e-6, norm, np.inf))
-
-
-def _correlation(V: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(B, N, N) mean correlation of normalised activities V (F, N, T) in different bins of a band."""
-    counts = np.diff([*starts, len(V)])[:, None, None]
-    sums = np.add.reduceat(V, starts)
-    same = np.add.reduceat(V @ V.swapaxes(1, 2), starts)
-    return np.asarray((sums @ sums.swapaxes(1, 2) - same) / np.maximum(counts * (counts - 1), 1))
-
-
-def _misplaced(V: np.ndarray, power: np.ndarray, starts: np.ndarray, reaches: list[int]) -> np.ndarray:
-    """(B, N, N) share of the power (F, N) in bins whose activity V (F, N, T) fits better if swapped, by itself or with its band.
-
-    Comparing a bin with its neighbourhood detects single bins that are swapped; comparing a band with all other bands detects
-    that the alignment failed between bands.
-    """
-    F = len(V)
-    cumulative = np.concatenate([np.zeros_like(V[:1]), np.cumsum(V, axis=0)])
-    fit = np.zeros((F, V.shape[1], V.shape[1]), V.dtype)
-    for reach in reaches:
-        lowest, highest = np.maximum(np.arange(F) - reach, 0), np.minimum(np.arange(F) + reach + 1, F)
-        fit += V @ _normalised(cumulative[highest] - cumulative[lowest] - V).swapaxes(1, 2)
-    bands = _normalised(np.add.reduceat(V, starts))
-    whole = _advantage(bands @ _normalised(bands.sum(0) - bands).swapaxes(1, 2)) + BAND_MARGIN
-    advantage = np.minimum(_advantage(fit), np.repeat(whole, np.diff([*starts, F]), axis=0))
-    weight = power[:, :, None] + power[:, None]
-    swapped = np.add.reduceat(weight / (1 + np.exp(advantage / SOFTNESS)), starts)
-    return np.asarray(swapped / np.maximum(np.add.reduceat(weight, starts), TINY))
-
-
-def _advantage(fit: np.ndarray) -> np.ndarray:
-    """(K, N, N) by how much two tracks fit better as they are than swapped, from the fit (K, N, N) of every pair."""
-    own = np.einsum("knn->kn", fit)
-    return np.asarray((own[:, :, None] + own[:, None] - fit - fit.swapaxes(1, 2)) / 2)
-
-
-def _coherence(Y: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(B, N, N) coherence of Y (F, N, T), minus that with one track shifted by half of the recording."""
-    counts = np.diff([*starts, len(Y)])[:, None, None]
-    own = np.sqrt(np.maximum(np.einsum("fnt,fnt->fn", Y, Y.conj()).real, TINY))
-    Y = Y / own[:, :, None]
-    coherence, chance = (np.abs(Y @ Z.conj().swapaxes(1, 2)) ** 2 for Z in (Y, np.roll(Y, Y.shape[2] // 2, axis=2)))
-    return np.asarray(np.add.reduceat(coherence - chance, starts) / counts)
-
-
-def features(evidence: Evidence) -> np.ndarray:
-    """(4, B, P) of the P pairs of audible tracks: log share misplaced, apart, together, log coherence.
-
-    "together" is the mean correlation within a track, "apart" by how much it exceeds that between the two.
-    """
-    audible, correlation = np.flatnonzero(evidence.audible), evidence.correlation
-    first, second = (audible[index] for index in np.triu_indices(len(audible), 1))
-    together = (correlation[:, first, first] + correlation[:, second, second]) / 2
-    apart = together - (correlation[:, first, second] + correlation[:, second, first]) / 2
-    coherence = np.log(np.maximum(evidence.coherence[:, first, second], 0) + LEAST_COHERENCE)
-    misplaced = np.log(evidence.misplaced[:, first, second] + LEAST_MISPLACED)
-    return np.stack([misplaced, apart, together, coherence])
-
-
-def estimate(tracks: np.ndarray, rate: int, *, n_mics: int, enhanced: bool = False) -> dict[str, Any] | None:
+def estimate(
+    tracks: np.ndarray, rate: int, *, n_mics: int, enhanced: bool = False, speech: bool = True, moving: bool = False
+) -> dict[str, Any] | None:
     """How well the tracks (N, n) of talkers in a room are separated, as a dict for result.json; None without enough evidence.
 
     Parameters
@@ -167,6 +40,10 @@ def estimate(tracks: np.ndarray, rate: int, *, n_mics: int, enhanced: bool = Fal
         M, for the advice.
     enhanced : bool
         Whether the source model is applied to these tracks afterwards.
+    speech : bool
+        Whether any of the tracks sounds like speech; if not, there is no number.
+    moving : bool
+        Whether the filters follow the talkers.
     """
     evidence = gather(tracks, rate)
     if evidence is None or evidence.audible.sum() < 2:
@@ -178,30 +55,21 @@ def estimate(tracks: np.ndarray, rate: int, *, n_mics: int, enhanced: bool = Fal
     gain = predicted_gain(evidence, values)
     if enhanced:
         gain = min(max(float(np.dot(LEARNED, [1.0, gain, gain**2])), LOWEST_LEARNED), HIGHEST_LEARNED)
+    gain += MOVING if moving else 0.0
     mixed = (left > MIXED) | (np.exp(values[0]) > SWAPPED)
     worst = np.argsort(-mixed.sum(0), kind="stable")
     ranges = {pairs[k]: _ranges(mixed[:, k], evidence.edges) for k in worst}
     advice = _advice(short=tracks.shape[1] < SHORT_SECONDS * rate, few=n_mics <= len(tracks))
     sentence = _sentence(gain, {pair: place for pair, place in ranges.items() if place}, advice)
+    if not speech:
+        return {"predicted_si_sdr_gain_db": None, "sentence": UNKNOWN, "bands": _bands(evidence, values, left, pairs)}
     return {"predicted_si_sdr_gain_db": round(gain, 1), "sentence": sentence, "bands": _bands(evidence, values, left, pairs)}
 
 
 def predicted_gain(evidence: Evidence, values: np.ndarray) -> float:
     """Predicted gain of SI-SDR over the microphone in dB, mean over talkers, from features (4, B, P)."""
-    gain = float(np.dot(GAIN[:4], pooled(evidence, values)) + GAIN[4])
+    gain = float(np.dot(GAIN[:-1], pooled(evidence, values)) + GAIN[-1])
     return min(max(gain, LOWEST), HIGHEST)
-
-
-def pooled(evidence: Evidence, values: np.ndarray) -> list[float]:
-    """Features (4, B, P) averaged over bands and pairs: the share misplaced weighted by power, the others by amplitude."""
-    audible = np.flatnonzero(evidence.audible)
-    powers = evidence.powers[:, audible]
-    first, second = np.triu_indices(len(audible), 1)
-    power = powers[:, first] + powers[:, second]
-    misplaced = np.mean(np.sum(power * (np.exp(values[0]) - LEAST_MISPLACED), axis=0) / np.maximum(power.sum(0), TINY))
-    weight = np.sqrt(powers.sum(1))
-    others = weight @ values[1:].mean(2).T / max(float(weight.sum()), TINY)
-    return [np.log(misplaced + LEAST_MISPLACED), *others]
 
 
 def estimate_desk(tracks: np.ndarray, rate: int) -> dict[str, Any] | None:
@@ -217,12 +85,6 @@ def estimate_desk(tracks: np.ndarray, rate: int) -> dict[str, Any] | None:
         who = _talkers([(int(audible[i]) + 1, int(audible[j]) + 1) for i, j in pairs])
         sentence = f"{who} are still mixed: plain ICA cannot undo delays and echo. Try the method auto or ilrma."
     return {"predicted_si_sdr_gain_db": None, "sentence": sentence, "bands": []}
-
-
-def mean_coherence(evidence: Evidence) -> np.ndarray:
-    """(P, P) coherence of the P audible tracks, mean over the bands."""
-    audible = np.flatnonzero(evidence.audible)
-    return np.asarray(evidence.coherence[:, audible][:, :, audible].mean(0))
 
 
 def _bands(evidence: Evidence, values: np.ndarray, left: np.ndarray, pairs: list[tuple[int, int]]) -> list[dict[str, Any]]:

@@ -88,8 +88,14 @@ def _checked(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fil
     names = tuple(str(name) for name in channels)
     return Filters(
         model, stft, rate, mics, names, used, str(header["method"]), (float(start), float(end)), bool(header["source_model"]),
-        header["weights"],
+        header["weights"], _n_talkers(header, model),
     )  # fmt: skip
+
+
+def _n_talkers(header: Mapping[str, Any], model: Model) -> int | None:
+    """How many tracks are talkers; files of earlier versions do not say."""
+    n = header.get("n_talkers")
+    return None if n is None else check_int("n_talkers", n, 1, model.n_sources)
 
 
 def _model(arrays: Mapping[str, np.ndarray], stft: Stft | None) -> Model:

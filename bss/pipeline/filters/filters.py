@@ -45,6 +45,8 @@ class Filters:
         Whether the learned source model is applied to the tracks.
     weights : path or None
         File of the source model; None for the built-in one.
+    n_talkers : int or None
+        How many of the N are talkers, which come first, before other sounds; None if all are.
     """
 
     model: Model = field(repr=False)
@@ -57,9 +59,15 @@ class Filters:
     span: tuple[float, float]
     source_model: bool = False
     weights: Weights = None
+    n_talkers: int | None = None
+
+    @property
+    def n_tracks(self) -> int:
+        """How many tracks `apply` makes."""
+        return self.model.n_sources if self.n_talkers is None else self.n_talkers
 
     def apply(self, x: np.ndarray, *, rate: int | None = None, reference_mic: int | None = None) -> np.ndarray:
-        """Tracks (N, n) of a recording x (M, n) of the same microphones in the same places.
+        """Tracks of the talkers (N, n) of a recording x (M, n) of the same microphones in the same places.
 
         Parameters
         ----------
@@ -91,11 +99,12 @@ class Filters:
         x = check_recording(np.ascontiguousarray(check_recording(x)[list(self.used)], np.float32))
         y = self._linear(x, self._mics(reference_mic))
         if not self.source_model:
-            return y
+            return y[: self.n_tracks]
         from bss.networks.source_model import apply
+        from bss.pipeline.methods.neural import enhanced_talkers
 
         model = apply.load(self.weights)
-        return apply.enhance(model, apply.prepare(model, y, self.rate))
+        return enhanced_talkers(model, apply.prepare(model, y, self.rate), np.arange(len(y)) < self.n_tracks)[: self.n_tracks]
 
     def check(self, n_channels: int, rate: int) -> None:
         """Raise InputError if the filters are not for recordings with n_channels at that rate."""
@@ -147,6 +156,7 @@ class Filters:
             "span": list(self.span),
             "source_model": self.source_model,
             "weights": None if self.weights is None else os.fspath(self.weights),
+            "n_talkers": self.n_talkers,
         }
         return json.dumps(header)
 

@@ -69,7 +69,7 @@ class Task:
     stft : Stft or None
         The window of the method.
     n_sources : int
-        N.
+        N, the sounds to separate.
     effort : str
         "fast", "normal" or "best".
     reference : int
@@ -80,6 +80,10 @@ class Task:
         File of the source model; None for the built-in one.
     progress : callable or None
         Called with the fraction that is done.
+    n_talkers : int or None
+        How many of the sounds are talkers; None if that is to be found out.
+    others : bool
+        Whether the method may separate another sound, which is none of N.
     """
 
     x: np.ndarray = field(repr=False)
@@ -92,6 +96,8 @@ class Task:
     rng: int = 0
     weights: Weights = None
     progress: Progress | None = None
+    n_talkers: int | None = None
+    others: bool = False
 
     def iterations(self, total: int, done: int = 0) -> Callable[[int, float], Any] | None:
         """A callback for a solver that reports the fraction of `total` iterations, `done` of which precede it."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bss.errors import UsageError
+from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.methods.base import Task
 from bss.signals.stft import Stft
@@ -38,6 +39,8 @@ class LinearEstimate:
         Name to result of each solver, in the order in which they ran; the last is `separation`.
     source_model : mapping or None
         Why the learned source model was not applied; None if the method does not use it.
+    roles : Roles or None
+        Which sounds are talkers; None if the method does not know.
     """
 
     method: str
@@ -47,6 +50,7 @@ class LinearEstimate:
     n_samples: int
     stages: Mapping[str, Separation]
     source_model: Mapping[str, Any] | None = None
+    roles: Roles | None = None
 
     @cached_property
     def demixing(self) -> Demixing:

@@ -38,11 +38,14 @@ class FdIca:
 
 
 def separate_bins(task: Task, *, later: int = 0) -> Separation:
-    """FD-ICA, for whose progress `later` iterations of another solver follow."""
+    """FD-ICA, for whose progress `later` iterations of another solver follow.
+
+    With more microphones than sounds and `task.others` it may find one more sound.
+    """
     effort = EFFORTS[task.effort]
     return fdica.fdica(
         task.X, n_sources=task.n_sources, n_iter=effort.ica, tol=0.0, rng=task.rng, candidates=effort.candidates, activity="log",
-        principal=task.effort == "fast", callback=task.iterations(effort.ica + later),
+        principal=task.effort == "fast", others=task.others, callback=task.iterations(effort.ica + later),
     )  # fmt: skip
 
 

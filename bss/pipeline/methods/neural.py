@@ -16,7 +16,9 @@ import numpy as np
 from bss.networks.files import Weights
 from bss.networks.source_model import apply
 from bss.pipeline import calibration
+from bss.pipeline.analysis import roles, success, success_evidence
 from bss.pipeline.analysis.ordering import order_at
+from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.analysis.speech import speech_evidence
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
@@ -30,6 +32,9 @@ from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 
 CHANGE = calibration.SPEECH_CHANGE.value
+# A model that takes more than this (dB, relative to the track, for each other track) from one of the tracks found much of the
+# others in it, as with long echo or a soft talker. Separating anew with what it makes of them gains most then: docs/methods.md.
+LOOK_AGAIN, MOST_LOOKS = -10.0, 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class EnhancedEstimate:
         Hz.
     source_model : mapping
         What the model did, for result.json.
+    roles : Roles
+        Which sounds are talkers; the model is applied to these only, though it knows of all.
     """
 
     x: np.ndarray = field(repr=False)
@@ -66,6 +73,7 @@ class EnhancedEstimate:
     weights: Weights
     rate: int
     source_model: Mapping[str, Any]
+    roles: Roles
     method: str = "neural"
 
     @property
@@ -86,7 +94,7 @@ class EnhancedEstimate:
         if (mics == self.reference).all():
             return self.enhanced
         model = apply.load(self.weights)
-        return apply.enhance(model, apply.prepare(model, self.linear_tracks(mics), self.rate))
+        return enhanced_talkers(model, apply.prepare(model, self.linear_tracks(mics), self.rate), self.roles.talker)
 
     def linear_tracks(self, mics: np.ndarray) -> np.ndarray:
         """(N, n) input of the model."""
@@ -134,12 +142,20 @@ class Neural:
         if not np.isfinite(tracks).all():
             return first
         result = apply_model(task, tracks)
+        found = result.roles if isinstance(result, Enhancement) else result[1]
+        if task.n_talkers is not None and found.divided:
+            fewer = self.learn(replace(task, n_sources=task.n_talkers, others=False))
+            at = np.full(task.n_talkers, task.reference)
+            if estimated_gain(fewer.separated(at), task.rate) > estimated_gain(tracks[found.talker], task.rate):
+                return fewer
         if isinstance(result, Enhancement):
             return EnhancedEstimate(
                 task.x, first, task.reference, result.tracks, result.linear, tracks, result.refinement, task.weights, task.rate,
-                result.evidence,
+                result.evidence, result.roles,
             )  # fmt: skip
-        return _without_model(solved, task, result)
+        evidence, found = result
+        back = np.argsort(talkers)
+        return replace(_without_model(solved, task, roles.in_order(evidence, back)), roles=found.ordered(back))
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
         """Always: it contains what the model removes."""
@@ -158,6 +174,7 @@ class Enhancement:
     linear: np.ndarray
     refinement: Refined | None
     evidence: dict[str, Any]
+    roles: Roles
 
 
 def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
@@ -169,24 +186,55 @@ def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
     return replace(estimate, separation=permuted, stages=stages)
 
 
-def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | dict[str, Any]:
-    """Apply the source model to tracks (N, n) at the reference microphone; only the evidence if it is not applicable."""
-    passes = max(1, EFFORTS[task.effort].passes)
+def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | tuple[dict[str, Any], Roles]:
+    """Apply the source model to the talkers among tracks (N, n) at the reference microphone; only the evidence if it is not
+    applicable."""
     model = apply.load(task.weights)
     prepared = apply.prepare(model, tracks, task.rate)
-    evidence = {**speech_evidence(model, prepared), "looks": passes}
-    if not any(evidence["speech"]):
-        return {"applied": False, "why": "no track sounds like speech", **evidence}
-    linear_tracks, enhanced, refinement = tracks, apply.enhance(model, prepared), None
-    for _ in range(passes - 1):
+    evidence = speech_evidence(model, prepared)
+    found = roles.everybody(len(tracks)) if task.n_talkers == len(tracks) else roles.assign(evidence, task.n_talkers)
+    if not any(evidence["speech"]) and not found.beside_noise:
+        return {"applied": False, "why": "no track sounds like speech", **evidence, "looks": 1}, found
+    linear_tracks, enhanced, refinement, looks = tracks, enhanced_talkers(model, prepared, found.talker), None, 1
+    changes = _changes(enhanced, linear_tracks)
+    again = LOOK_AGAIN + 10 * np.log10(max(len(tracks) - 1, 1))
+    while looks < EFFORTS[task.effort].passes or (looks < MOST_LOOKS and max(changes) > again):
         refinement = refine(task.x, task.rate, linear_tracks, enhanced, reference=task.reference)
         linear_tracks = refinement.tracks
-        enhanced = apply.enhance(model, apply.prepare(model, linear_tracks, task.rate))
-    changes = [round(_db(enhanced[n] - linear_tracks[n], linear_tracks[n]), 1) for n in range(len(tracks))]
-    evidence |= {"change_db": changes, "change_below_db": CHANGE}
+        enhanced = enhanced_talkers(model, apply.prepare(model, linear_tracks, task.rate), found.talker)
+        changes, looks = _changes(enhanced, linear_tracks), looks + 1
+    evidence |= {"looks": looks, "change_db": changes, "change_below_db": CHANGE}
     if max(changes) > CHANGE:
-        return {"applied": False, "why": "it would have changed a track so much that the result could not be trusted", **evidence}
-    return Enhancement(enhanced, linear_tracks, refinement, {"applied": True, "why": "", **evidence})
+        why = "it would have changed a track so much that the result could not be trusted"
+        return {"applied": False, "why": why, **evidence}, found
+    return Enhancement(enhanced, linear_tracks, refinement, {"applied": True, "why": "", **evidence}, found)
+
+
+def estimated_gain(tracks: np.ndarray, rate: int) -> float:
+    """The estimate of success in dB of tracks (N, n) of talkers; that of nothing if they give no evidence."""
+    evidence = success_evidence.gather(tracks, rate)
+    if evidence is None or evidence.audible.sum() < 2:
+        return -np.inf
+    return success.predicted_gain(evidence, success_evidence.features(evidence))
+
+
+def enhanced_talkers(model: apply.Model, tracks: apply.Tracks, talker: np.ndarray) -> np.ndarray:
+    """(N, n) output of the model for tracks that are a talker (N,), compared with all other sounds; these stay as they are."""
+    if talker.all():
+        return apply.enhance(model, tracks)
+    enhanced = np.array(tracks.original)
+    keep, spectra, N = np.flatnonzero(talker), tracks.spectra, len(talker)
+    if spectra is None:  # of a long recording: segments are made from all tracks
+        enhanced[keep] = apply.enhance(model, tracks)[keep]
+        return enhanced
+    talkers = apply.Tracks(tracks.original[keep], tracks.rate, tracks.samples[keep], spectra[:, [*keep, *(N + keep)]])
+    enhanced[keep] = apply.enhance(model, talkers)
+    return enhanced
+
+
+def _changes(enhanced: np.ndarray, linear_tracks: np.ndarray) -> list[float]:
+    """For each track the power that the model takes from it, in dB relative to the track."""
+    return [round(_db(after - before, before), 1) for after, before in zip(enhanced, linear_tracks, strict=True)]
 
 
 def _without_model(first: LinearEstimate, task: Task, evidence: Mapping[str, Any]) -> LinearEstimate:
@@ -200,9 +248,6 @@ def _without_model(first: LinearEstimate, task: Task, evidence: Mapping[str, Any
 
 
 def _db(part: np.ndarray, whole: np.ndarray) -> float:
-    """Power of one signal relative to another in dB; -30 dB if both are silent."""
+    """Power of one signal relative to another in dB, -99 at least; -30 dB if both are silent."""
     tiny = np.finfo(np.float64).tiny
-    return float(10 * np.log10((np.vdot(part, part) + tiny) / (np.vdot(whole, whole) + 1e3 * tiny)))
-
-
-NEURAL = Neural()
+    return max(float(10 * np.log10((np.vdot(part, part) + tiny) / (np.vdot(whole, whole) + 1e3 * tiny))), -99.0)

@@ -19,7 +19,7 @@ _PLACES = {
     "auxiva": ("auxiva", "AUXIVA"),
     "fdica": ("fdica", "FDICA"),
     "ilrma": ("ilrma", "ILRMA"),
-    "neural": ("neural", "NEURAL"),
+    "neural": ("moving", "NEURAL"),
     "fastmnmf": ("fastmnmf", "FASTMNMF"),
     "cacgmm": ("cacgmm", "CACGMM"),
 }
