@@ -42,6 +42,7 @@ def sync(out: Output, files: tuple[str, ...], output: str, **options: Any) -> No
     Examples:
       bss sync phone.wav laptop.wav camera.wav -o together/
       bss sync anna/ ben/ --dry-run --json
+      bss sync meeting/*.wav --mode offset -o together/
     """
     from bss.backends.cpu import threads
     from bss.signals.audio import load
