@@ -29,7 +29,7 @@ HIDDEN = {2: (0.03, 0.055, 0.08), 3: (0.03, 0.13, 0.16)}  # by microphones
 CLEAR = 0.08  # share of the onsets of a second talker in ICA from which there is no doubt of it
 HARDLY = 0.004  # relative to the first, under which there is none
 UNOWNED = {2: 0.14, 3: 0.2}  # share of the onsets that no output has to itself, by microphones, above which one may be missing
-LEAST_SECONDS = 2.0  # of a recording that shows a talker more than microphones: in less, a click has as many onsets as a talker
+LEAST_SECONDS = 8.0  # of sound: in less, echoes and syllables of one talker look like more directions
 
 
 def reconsidered(count: Count, x: np.ndarray, rate: int) -> Count:
