@@ -114,16 +114,8 @@ def _left_out(recording: Recording, done: Synchronised) -> list[str]:
 
 
 def _mic(mic: MicAlignment, rate: int) -> dict[str, Any]:
-    return {
-        "mic": mic.name,
-        "found": mic.found,
-        "changed": mic.changed,
-        "offset": round(mic.offset, 6) + 0.0,
-        "ppm": round(mic.ppm, 4) + 0.0,
-        "jumps": [{"seconds": round(j.seconds, 4), "missing": round(j.missing, 6)} for j in mic.jumps],
-        "lags": [[round(p.start, 3), round(p.lag, 7)] for p in mic.clock.pieces] if mic.clock else [],
-        "covered": [[round(a / rate, 3), round(b / rate, 3)] for a, b in mic.covered],
-    }
+    lags = [[round(p.start, 3), round(p.lag, 7)] for p in mic.clock.pieces] if mic.clock else []
+    return {**mic.to_dict(rate), "lags": lags}
 
 
 def _write(out: Output, recording: Recording, done: Synchronised, folder: str, options: dict[str, Any]) -> list[str]:

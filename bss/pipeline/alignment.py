@@ -43,16 +43,4 @@ def absent(alignment: Alignment, checked: Preflight, rate: int) -> dict[int, tup
 
 def to_list(alignment: Alignment, rate: int) -> list[dict[str, Any]]:
     """For each microphone where its clock stood, in seconds, for result.json."""
-    return [
-        {
-            "mic": mic.name,
-            "found": mic.found,
-            "changed": mic.changed,
-            "offset": round(mic.offset, 6) + 0.0,
-            "ppm": round(mic.ppm, 3) + 0.0,
-            "jumps": [{"seconds": round(j.seconds, 4), "missing": round(j.missing, 6)} for j in mic.jumps],
-            "covered": [[round(a / rate, 3), round(b / rate, 3)] for a, b in mic.covered],
-            "agreement": mic.agreement,
-        }
-        for mic in alignment.mics
-    ]
+    return [{**mic.to_dict(rate), "agreement": mic.agreement} for mic in alignment.mics]

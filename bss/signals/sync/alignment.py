@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,18 @@ class MicAlignment:
     def changed(self) -> bool:
         """Whether it was put in order."""
         return self.clock is not None
+
+    def to_dict(self, rate: int) -> dict[str, Any]:
+        """As values for JSON: times in seconds."""
+        return {
+            "mic": self.name,
+            "found": self.found,
+            "changed": self.changed,
+            "offset": round(self.offset, 6) + 0.0,
+            "ppm": round(self.ppm, 3) + 0.0,
+            "jumps": [{"seconds": round(j.seconds, 4), "missing": round(j.missing, 6)} for j in self.jumps],
+            "covered": [[round(a / rate, 3), round(b / rate, 3)] for a, b in self.covered],
+        }
 
     @property
     def message(self) -> str | None:
