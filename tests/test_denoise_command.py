@@ -148,7 +148,7 @@ def test_nothing_is_replaced_unasked_and_inputs_never(noisy: str, tmp_path: Path
 
 @pytest.mark.slow
 def test_unmix_keeps_the_linear_tracks_beside_denoised_ones(tmp_path: Path) -> None:
-    mics = save_each(tmp_path / "mics", fixture_room(seconds=4.0))
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=4.0).sum(0))
     unmix(*mics, "--denoise", "--strength", "0.8", "--subtype", "float", "-o", tmp_path / "out", "--sources", "2")
     assert listing(tmp_path / "out") == ["linear", "residual.wav", "result.json", "source1.wav", "source2.wav"]
     assert listing(tmp_path / "out/linear") == ["source1.wav", "source2.wav"]
@@ -167,13 +167,13 @@ def test_unmix_keeps_the_linear_tracks_beside_denoised_ones(tmp_path: Path) -> N
 
 
 def test_linear_says_where_there_are_no_others(tmp_path: Path) -> None:
-    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0))
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0).sum(0))
     found = unmix(*mics, "--linear", "-o", tmp_path / "out", "--sources", "2", "--method", "auxiva")
     assert "already the linear ones" in found.stderr
     assert not (tmp_path / "out/linear").exists()
 
 
 def test_strength_without_denoise_is_refused(tmp_path: Path) -> None:
-    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0))
+    mics = save_each(tmp_path / "mics", fixture_room(seconds=2.0).sum(0))
     found = unmix(*mics, "--strength", "0.5", "-o", tmp_path / "out", code=2)
     assert "--denoise --strength 0.5" in found.stderr

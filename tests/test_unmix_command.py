@@ -100,11 +100,11 @@ def test_other_rates(rate: int, tmp_path: Path) -> None:
     unmix(save(tmp_path / "x.wav", x, rate), "-o", tmp_path / "out")
     assert soundfile.info(tmp_path / "out/source1.wav").samplerate == rate
     assert (fit(truth, tracks(tmp_path / "out")).max(1) > 25).all()
-    x = resample(room(2, 2.0).mixture, RATE, rate)
+    x = resample(room(2, 4.0).mixture, RATE, rate)
     unmix(save(tmp_path / "y.wav", x, rate), "-o", tmp_path / "room")
     found = document(tmp_path / "room")
     assert found["method"] in ("neural", "ilrma"), "which, is a question of whether it sounds like speech at that rate"
-    assert 0.05 < found["n_fft"] / rate < 0.3
+    assert 0.05 < found["n_fft"] / rate < 0.6
 
 
 def test_start_and_end(tmp_path: Path) -> None:
