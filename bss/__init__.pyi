@@ -4,8 +4,10 @@ from .metrics.si_sdr import si_sdr as si_sdr
 from .networks.denoiser.denoise import denoise as denoise
 from .pipeline.filters.files import load_filters as load_filters
 from .pipeline.filters.filters import Filters as Filters
+from .pipeline.live import Live as Live
 from .pipeline.result import Unmixed as Unmixed
 from .pipeline.unmix import unmix as unmix
+from .pipeline.unmix_file import UnmixedFiles as UnmixedFiles, unmix_file as unmix_file
 from .scenes.mixing import mix as mix
 from .scenes.scene import Scene as Scene
 from .signals.audio import read as read, write as write

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bss.pipeline.track_names import channel_map, input_files, subtype_of
+
 from .common import Output, announce_compiling, command
 from .tracks import (
-    channel_map,
     check_output,
     default_folder,
-    input_files,
     reading_and_writing,
-    subtype_of,
     warn_of_gain,
     warn_of_leftovers,
 )

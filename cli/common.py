@@ -37,6 +37,7 @@ class Output:
     quiet: bool = False
     verbose: int = 0
     debug: bool = False
+    progress_style: str = "auto"
     emitted: bool = field(default=False, init=False)
 
     def say(self, text: str) -> None:
@@ -74,16 +75,22 @@ class Output:
 
     @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float], None]]:
-        """A progress bar with the remaining time, on stderr, only on a terminal. Yields `update(fraction)`."""
-        if self.quiet or not sys.stderr.isatty():
-            yield lambda fraction: None
-            return
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        """How far the work is, on stderr: a bar on a terminal, else a line every ten seconds; JSON if asked for, even with -q.
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=1.0)
-            yield lambda fraction: bar.update(task, completed=fraction)
+        Yields `update(fraction)`.
+        """
+        from . import progress
+
+        if self.progress_style == "json":
+            with progress.objects(label) as update:
+                yield update
+        elif self.quiet:
+            yield lambda fraction: None
+        elif not sys.stderr.isatty():
+            yield progress.lines(label)
+        else:
+            with progress.bar(label, self.console(stderr=True)) as update:
+                yield update
 
 
 def _plain(value: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bss.pipeline.track_names import SUBTYPES
+
 from .common import OneOf, Output, command
-from .tracks import SUBTYPES
 
 if TYPE_CHECKING:
     from bss.networks.denoiser.files import Denoised

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bss.pipeline.track_names import SUBTYPES, input_files, subtype_of
+
 from .common import OneOf, Output, announce_compiling, command
-from .tracks import SUBTYPES, input_files, subtype_of
 
 if TYPE_CHECKING:
     from bss.signals.audio import Recording

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from bss.pipeline.track_names import SUBTYPES
+
 from .common import OneOf, Output
 
-if TYPE_CHECKING:
-    from bss.signals.audio import Recording
-
-SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,23 +29,6 @@ def reading_and_writing(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-def track_names(recording: Recording, used: tuple[int, ...], n_sources: int, *, per_mic: bool) -> tuple[str, ...]:
-    """source1 ..., or with --per-mic the names of the microphones, numbered if they are not unique."""
-    if not per_mic:
-        return tuple(f"source{k + 1}" for k in range(n_sources))
-    names: list[str] = []
-    for channel in (recording.channels[k] for k in used):
-        stem = Path(channel.file).stem if channel.file != "-" else "stdin"
-        only = sum(c.file == channel.file for c in recording.channels) == 1
-        name = base = stem if only else f"{stem}-{channel.index + 1}"
-        count = 1
-        while name in names or name == "residual":
-            count += 1
-            name = f"{base}-{count}"
-        names.append(name)
-    return tuple(names)
 
 
 def channel_numbers(text: str) -> tuple[int, ...] | None:
@@ -82,23 +63,6 @@ def check_output(out: Output, output: str | None) -> None:
         raise UsageError("-o - and --json cannot be combined", "both write to stdout", "a folder for the tracks, or no --json")
     if output == "":
         raise UsageError("-o has an empty name", hint="check the shell variable or quotes it came from")
-
-
-def subtype_of(recording: Recording, wanted: str) -> str:
-    """The sample format of the tracks, as named by soundfile."""
-    from bss.signals.writing import writable_subtype
-
-    return SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", recording.subtype)[1]
-
-
-def input_files(recording: Recording) -> list[str]:
-    """The files of the recording, each once."""
-    return list(dict.fromkeys(channel.file for channel in recording.channels))
-
-
-def channel_map(recording: Recording) -> list[dict[str, Any]]:
-    """File and channel of each microphone."""
-    return [{"mic": k + 1, "file": c.file, "channel": c.index + 1} for k, c in enumerate(recording.channels)]
 
 
 def warn_of_gain(out: Output, gain: float) -> None:

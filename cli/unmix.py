@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bss.pipeline.methods.registry import NAMES
 from bss.pipeline.options import EFFORTS, UnmixOptions
+from bss.pipeline.track_names import subtype_of
 from bss.signals.sync.modes import MODES
 
+from . import unmix_live, unmix_stream
 from .common import OneOf, Output, announce_compiling, command
-from .tracks import (
-    channel_map,
-    channel_numbers,
-    check_output,
-    default_folder,
-    input_files,
-    reading_and_writing,
-    subtype_of,
-    track_names,
-    warn_of_gain,
-    warn_of_leftovers,
-)
+from .progress import STYLES
+from .results import filters_file, say_success, say_written
+from .tracks import channel_numbers, check_output, default_folder, reading_and_writing, warn_of_gain
 
 if TYPE_CHECKING:
-    from bss.pipeline.filters.filters import Filters
     from bss.pipeline.plan import Plan
-    from bss.pipeline.record import SuccessRecord
     from bss.pipeline.result import Unmixed
+    from bss.pipeline.whole_files import FileOptions
     from bss.signals.audio import Recording
+    from bss.signals.blocks import FileBlocks
 
 DEFAULTS = UnmixOptions()
 # of the evidence, where the name in result.json is not clear by itself
@@ -56,6 +45,8 @@ LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": 
               help="Channels to use; all leaves out those that are of no use.")  # fmt: skip
 @click.option("--sync", type=OneOf(MODES), default=DEFAULTS.sync, show_default=True,
               help="Recorders that are out of step: correct what is found, nothing, the start, or every clock.")  # fmt: skip
+@click.option("--device", default=DEFAULTS.device, show_default=True, metavar="auto|cpu|cuda[:N]|mps",
+              help="Where to compute; auto takes a CUDA GPU for recordings that are long enough to pay.")  # fmt: skip
 @reading_and_writing
 @click.option("--weights", default=None, help="File of your own source model, instead of the built-in one.")
 @click.option("--denoise", is_flag=True, help="Remove noise from the tracks, as bss denoise does; also writes the linear tracks.")
@@ -67,7 +58,13 @@ LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": 
 @click.option("--save-filters", default=None, metavar="FILE", help="Also write the filters to FILE, for bss apply.")
 @click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True,
               help="Random seed; the same input and seed give the same tracks.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
+@click.option("--max-memory", default=None, metavar="SIZE",
+              help="Memory to use, as 2G; longer recordings are separated in pieces [a quarter of all, 4G at most].")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue a run of a long recording that was ended from outside.")
+@click.option("--progress", type=OneOf(STYLES), default="auto", show_default=True,
+              help="How far it is, on stderr: a bar or lines, or a JSON object per line.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Separate a WAV from stdin to stdout while it comes, with - and -o -.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, in how much memory and time, without doing it.")
 def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: Any) -> None:
     """Separate ONE recording, made by several microphones, into one track per talker.
 
@@ -80,27 +77,59 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
       bss unmix meeting.wav --sources 3 --start 60 --end 180 -o sources/
       bss unmix anna.wav ben.wav carla.wav --per-mic -o clean/
     """
-    from bss.signals.audio import load
+    from bss.pipeline import costs, memory
+    from bss.signals.blocks import open_blocks
     from bss.signals.paths import expand
 
     check_output(out, output)
-    requested = _requested(options)
+    if options.pop("live"):
+        unmix_live.live(out, files, output, _n_sources(options["sources"]), options)
+        return
+    out.progress_style = options["progress"]
+    requested, budget = _requested(options), memory.budget(options["max_memory"])
     clock = time.perf_counter()
     paths = expand(files)
-    recording = load(paths, start=options["start"], end=options["end"])
-    for k, channel in enumerate(recording.channels):
-        out.detail(f"mic {k + 1} = {channel.name}")
-    with _threads(out, options["threads"]):
-        plan = _plan(recording, requested)
-        seconds = {"read": time.perf_counter() - clock - sum(plan.seconds.values())}
-        _say(out, recording, plan)
-        if options["dry_run"]:
-            out.emit({"dry_run": True, **_plan_document(recording, plan)})
-            return
-        if output == "-":
-            _to_stdout(out, recording, plan, options)
+    place = output or default_folder(paths)
+    if options["resume"]:
+        unmix_stream.refuse_resume(paths, place)
+    with _threads(out, options["threads"]), open_blocks(paths, start=options["start"], end=options["end"]) as blocks:
+        for k, name in enumerate(blocks.names):
+            out.detail(f"mic {k + 1} = {name}")
+        if budget.note:
+            out.warn(budget.note)
+        if costs.fits(blocks, requested, budget) and not (options["resume"] and unmix_stream.begun(place)):
+            _in_memory(out, blocks, requested, place, clock, options)
         else:
-            _to_folder(out, output or default_folder(paths), recording, plan, seconds, options)
+            costs.refuse(blocks, requested, budget)
+            unmix_stream.in_pieces(out, blocks, requested, budget, place, _file_options(options), options)
+
+
+def _in_memory(out: Output, blocks: FileBlocks, requested: UnmixOptions, place: str, clock: float, options: Any) -> None:
+    from bss.pipeline import costs
+    from bss.pipeline.unmix_file import whole
+
+    recording = whole(blocks)
+    plan = _plan(recording, requested)
+    seconds = {"read": time.perf_counter() - clock - sum(plan.seconds.values())}
+    _say(out, recording, plan)
+    if options["dry_run"]:
+        size = (len(plan.used), plan.n_sources, recording.rate, recording.x.shape[1] / recording.rate)
+        cost = costs.expected(True, *size)
+        out.say(f"this will take {cost.sentence}")
+        out.emit({"dry_run": True, **_plan_document(recording, plan), **cost.to_dict()})
+    elif place == "-":
+        _to_stdout(out, recording, plan, options)
+    else:
+        _to_folder(out, place, recording, plan, seconds, options)
+
+
+def _file_options(options: dict[str, Any]) -> FileOptions:
+    from bss.pipeline.whole_files import FileOptions
+
+    strength = options["strength"] if options["denoise"] else None
+    return FileOptions(
+        options["subtype"], options["clip"], options["linear"], options["keep_noise"], strength, options["overwrite"], options
+    )
 
 
 def _requested(options: dict[str, Any]) -> UnmixOptions:
@@ -121,6 +150,7 @@ def _requested(options: dict[str, Any]) -> UnmixOptions:
         effort=options["effort"],
         reference_mic=options["reference_mic"] - 1,
         per_mic=options["per_mic"],
+        device=options["device"],
         rng=options["seed"],
         weights=options["weights"],
         channels=channel_numbers(options["channels"]),
@@ -194,99 +224,43 @@ def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
         "used": list(plan.names),
         "repairs": list(recording.repairs),
         "warnings": list(plan.warnings),
-        "memory_bytes": plan.memory,
     }
-
-
-def _separate(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> Unmixed:
-    from bss.pipeline.stitch import separate
-
-    with out.progress("separating") as progress:
-        result = separate(plan, progress=progress)
-    for warning in result.warnings[len(plan.warnings) :]:
-        out.warn(warning)
-    if options["denoise"]:
-        result = result.denoised(options["strength"])
-    _say_success(out, result.record.success)
-    names = track_names(recording, plan.used, len(result.sources), per_mic=options["per_mic"])
-    return replace(result, names=names, keep_noise=options["keep_noise"])
-
-
-def _say_success(out: Output, success: SuccessRecord | None) -> None:
-    """Print the estimate of success, if there is one."""
-    if success is not None:
-        gain = success.predicted_si_sdr_gain_db
-        improvement = "" if gain is None else f" (estimated SI-SDR improvement: about {gain:.0f} dB)"
-        out.say(f"success: {success.sentence}{improvement}")
 
 
 def _to_folder(
     out: Output, folder: str, recording: Recording, plan: Plan, seconds: dict[str, float], options: dict[str, Any]
 ) -> None:
-    from bss.pipeline.record import MicRecord
-    from bss.pipeline.result import LINEAR, noise_names
-    from bss.signals.writing import output_folder
+    from bss.pipeline.whole_files import separate_to
 
-    linear = options["linear"] or options["denoise"]
-    names = track_names(recording, plan.used, plan.n_talkers, per_mic=options["per_mic"])
-    files = [*(f"{name}.wav" for name in names), *(["residual.wav"] if plan.leaves_residual else []), "result.json"]
-    files += [f"{LINEAR}{name}.wav" for name in names if linear]
-    inputs = input_files(recording)
-    needed = 4 * recording.x.shape[1] * len(files)
-    files += [f"{name}.wav" for name in noise_names(plan)]  # most of them are not written
-    with (
-        _filters_file(options["save_filters"], options["overwrite"]) as save_filters,
-        output_folder(folder, files, overwrite=options["overwrite"], needed_bytes=needed, inputs=inputs) as place,
-    ):
-        result = _separate(out, recording, plan, options)
-        entry = replace(
-            result.record,
-            inputs=inputs,
-            channel_map=[MicRecord(**row) for row in channel_map(recording)],
-            repairs=list(recording.repairs),
-            options=options,
-            seconds={**{k: round(v, 3) for k, v in seconds.items()}, **result.record.seconds},
-        )
-        subtype = subtype_of(recording, options["subtype"])
-        document = replace(result, record=entry).write_into(place, subtype=subtype, clip=options["clip"], linear=linear)
+    with filters_file(options["save_filters"], options["overwrite"]) as save_filters:
+        with out.progress("separating") as progress:
+            files = _file_options(options)
+            result, document = separate_to(folder, recording, plan, files, seconds=seconds, progress=progress)
         save_filters(result.filters)
+    _say_result(out, result, plan)
     if options["linear"] and result.linear is None:
         out.say("the tracks are already the linear ones, so linear/ was not written")
-    warn_of_gain(out, document["gain"])
-    out.say(f"wrote {', '.join(document['outputs'])} and result.json to {folder}")
-    if options["save_filters"] is not None:
-        out.say(f"wrote the filters to {options['save_filters']}; bss apply separates other recordings of this room with them")
-    warn_of_leftovers(out, Path(folder), {*document["outputs"]})
-    out.emit({**document, "folder": folder})
+    say_written(out, folder, document, options)
 
 
-@contextlib.contextmanager
-def _filters_file(path: str | None, overwrite: bool) -> Iterator[Any]:
-    """A function that writes the filters. The file appears together with the tracks; errors are raised before the work."""
-    if path is None:
-        yield lambda filters: None
-        return
-    from bss.signals.writing import output_folder
-
-    place = Path(path)
-    with output_folder(place.parent, [place.name], overwrite=overwrite) as out:
-
-        def save(filters: Filters) -> None:
-            out.data(place.name, filters.to_bytes())
-
-        yield save
+def _say_result(out: Output, result: Unmixed, plan: Plan) -> None:
+    for warning in result.warnings[len(plan.warnings) :]:
+        out.warn(warning)
+    say_success(out, result.record.success)
 
 
 def _to_stdout(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> None:
     import numpy as np
 
     from bss.pipeline.result import leveled
+    from bss.pipeline.whole_files import separate
     from bss.signals.streams import refuse_terminal, write_stdout
 
     refuse_terminal()
-    with _filters_file(options["save_filters"], options["overwrite"]) as save_filters:
-        result = _separate(out, recording, plan, options)
+    with filters_file(options["save_filters"], options["overwrite"]) as save_filters, out.progress("separating") as progress:
+        result = separate(recording, plan, _file_options(options), progress=progress)
         save_filters(result.filters)
+    _say_result(out, result, plan)
     named = dict(zip(result.names, result.sources, strict=True))
     tracks, gain, subtype = leveled(named, subtype_of(recording, options["subtype"]), options["clip"])
     warn_of_gain(out, gain)

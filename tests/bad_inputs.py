@@ -134,7 +134,7 @@ OPTIONS = [
         "did you mean ilrma? one of " + ", ".join(METHODS), 2,
     ),
     Case(
-        "unknown option", "unmix two.wav --sorces 2", "there is no option --sorces", "", f"did you mean --sources? {HELP}", 2,
+        "unknown option", "unmix two.wav --souces 2", "there is no option --souces", "", f"did you mean --sources? {HELP}", 2,
     ),
     Case("unknown command", "unmx two.wav", "no such command 'unmx'. Did you mean 'unmix'?", "", "bss --help", 2),
     Case(
@@ -157,6 +157,26 @@ OPTIONS = [
     ),
     Case("--seed -1", "unmix two.wav --seed -1", "--seed: -1 is not in the range x>=0", "", HELP, 2),
     Case("--threads 0", "unmix two.wav --threads 0", "--threads: 0 is not in the range x>=1", "", HELP, 2),
+    Case(
+        "--max-memory that is no size", "unmix two.wav --max-memory lots", "--max-memory lots is not a size", "",
+        "--max-memory 2G, or --max-memory 500M", 2,
+    ),
+    Case(
+        "--max-memory too small", "unmix two.wav --max-memory 50M",
+        "2 microphones at 16000 Hz cannot be separated in 50M of memory (--max-memory 50M)",
+        "^even in pieces about [0-9.]+[MG] are needed, .*", "^--max-memory [0-9.]+[MG], or .*", 2,
+    ),
+    Case(
+        "--resume and -o -", "unmix two.wav --resume -o -", "--resume and -o - cannot be combined", "what went to stdout is gone",
+        "a folder for the tracks", 2, plain=True,
+    ),
+    Case(
+        "--resume of a pipe", "unmix - --resume", "--resume needs files", "what came from stdin is gone",
+        "store the recording in a file first", 2,
+    ),
+    Case(
+        "--progress as what", "unmix two.wav --progress xml", "--progress xml is not known", "", "one of auto, json", 2,
+    ),
     Case("-o without a name", "unmix two.wav -o", "option '-o' requires an argument", "", HELP, 2, plain=True),
     Case(
         "-o with an empty name", "unmix two.wav -o ''", "-o has an empty name", "",

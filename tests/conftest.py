@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from array_kinds import Kind, every_kind
 
 ROOT = Path(__file__).resolve().parents[1]
 # Before anything loads NumPy or torch, here and in what the tests start. Threads that wait by spinning take the processors from
@@ -68,8 +69,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Throw compiled kernels away that are older than a source: numba looks at the file of a kernel, not at what it calls."""
     if hasattr(session.config, "workerinput"):  # the process that starts the workers has done it
         return
-    compiled_from = [ROOT / "bss" / "backends", ROOT / "bss" / "networks"]
-    newest = max(source.stat().st_mtime for folder in compiled_from for source in folder.rglob("*.py"))
+    compiled_from = [ROOT / "bss" / "backends" / "cpu", ROOT / "bss" / "networks"]
+    sources = [ROOT / "bss" / "backends" / "numeric.py", *(f for folder in compiled_from for f in folder.rglob("*.py"))]
+    newest = max(source.stat().st_mtime for source in sources)
     for compiled in (path for folder in compiled_from for path in folder.rglob("*.nb[ic]")):
         if compiled.stat().st_mtime < newest:
             compiled.unlink()
@@ -107,3 +109,9 @@ def voice_files() -> list[Path]:
     files = sorted((ROOT / "fixtures/voices").glob("*.flac"))
     assert len(files) >= 6, "fixtures/voices holds six voices or more"
     return files
+
+
+@pytest.fixture(params=every_kind)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """A kind of array, NumPy's and torch's in turn: `kind.array(x)` makes one, `kind.numpy` and `kind.result` read what comes."""
+    return request.param

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from array_kinds import Kind
 from signals_for_tests import complex_normal, convolutive, every_update_and_type, images, interference_db, room, voices
 
 import bss
@@ -30,11 +31,11 @@ def sparse(M: int, N: int, dtype: Any, T: int = 600) -> tuple[np.ndarray, np.nda
 
 @every_update_and_type
 @pytest.mark.parametrize(("M", "N"), SIZES)
-def test_the_loss_never_rises_and_talkers_are_separated(M: int, N: int, dtype: Any, update: str) -> None:
+def test_the_loss_never_rises_and_talkers_are_separated(M: int, N: int, dtype: Any, update: str, kind: Kind) -> None:
     X, A = sparse(M, N, dtype)
-    kept = X.copy()
-    result = bss.fdica(X, n_sources=N, update=update, tol=0, n_iter=60)
-    np.testing.assert_array_equal(X, kept)
+    given = kind.array(X.copy())
+    result = kind.result(bss.fdica(given, n_sources=N, update=update, tol=0, n_iter=60))
+    np.testing.assert_array_equal(kind.numpy(given), X)
     assert result.demixing.shape == (33, N, M)
     assert result.sources.dtype == dtype
     np.testing.assert_allclose(result.sources, result.demixing @ X, atol=1e-4 * np.abs(result.sources).max())
@@ -66,12 +67,13 @@ def test_bytes_do_not_depend_on_threads() -> None:
     assert found[0] == found[1]
 
 
-def test_without_the_alignment_the_bins_are_not_in_one_order() -> None:
+def test_without_the_alignment_the_bins_are_not_in_one_order(kind: Kind) -> None:
     X, A = sparse(2, 2, np.complex128)
+    X = kind.array(X)
     swap = np.where(np.random.default_rng(0).integers(0, 2, (33, 1, 1)), np.eye(2), np.eye(2)[::-1])
-    alone = majorise_minimise(X, BinLaplace(), updates.ISS, start=swap.astype(complex))
+    alone = kind.result(majorise_minimise(X, BinLaplace(), updates.ISS, start=swap.astype(complex)))
     assert interference_db(alone.demixing @ A) > -5
-    assert interference_db(bss.fdica(X, start=swap.astype(complex)).demixing @ A) < -20
+    assert interference_db(kind.result(bss.fdica(X, start=swap.astype(complex))).demixing @ A) < -20
 
 
 def test_auxiva_s_own_talkers_are_separated_too() -> None:
@@ -93,10 +95,10 @@ def recorded(M: int, N: int, taps: int) -> tuple[np.ndarray, np.ndarray]:
     return stft.forward(talkers.sum(0)), np.stack([stft.forward(image) for image in talkers])
 
 
-def test_more_microphones_than_talkers_are_all_used() -> None:
+def test_more_microphones_than_talkers_are_all_used(kind: Kind) -> None:
     X, heard = recorded(4, 2, 2000)
     two = bss.projection_back(bss.fdica(np.ascontiguousarray(X[:, :2]), n_iter=30), X[:, :2])
-    four = bss.fdica(X, n_sources=2, n_iter=30, candidates=3)
+    four = kind.result(bss.fdica(kind.array(X), n_sources=2, n_iter=30, candidates=3))
     assert four.demixing.shape == (513, 2, 4)
     np.testing.assert_allclose(four.sources.sum(1), X[:, 0], atol=1e-3 * np.abs(X).max())
     np.testing.assert_allclose(bss.projection_back(four, X).demixing, four.demixing, atol=1e-3 * np.abs(four.demixing).max())
@@ -129,22 +131,23 @@ def test_a_room_is_put_in_one_order(candidates: int, activity: str | None) -> No
 
 @pytest.mark.parametrize("n_sources", [1, 2, 3])
 @pytest.mark.parametrize("candidates", [1, 3])
-def test_silent_bins_stay_silent(n_sources: int, candidates: int) -> None:
+def test_silent_bins_stay_silent(n_sources: int, candidates: int, kind: Kind) -> None:
     X, _ = sparse(3, 3, np.complex64)
     X[[0, 7, 8, 32]] = 0
+    X = kind.array(X)
     for principal in (False, True):
         separated = bss.fdica(X, n_sources=n_sources, candidates=candidates, n_iter=10, principal=principal)
-        found = bss.projection_back(separated, X)
+        found = kind.result(bss.projection_back(separated, X))
         assert np.isfinite(found.demixing).all()
         assert not found.sources[[0, 7, 8, 32]].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 50), (2, 2, 3), (1, 1, 4), (3, 4, 5)])
 @pytest.mark.parametrize("candidates", [1, 3])
-def test_few_bins_and_few_frames_will_do(shape: tuple[int, int, int], candidates: int) -> None:
-    X = complex_normal(np.random.default_rng(0), *shape).astype(np.complex64)
+def test_few_bins_and_few_frames_will_do(shape: tuple[int, int, int], candidates: int, kind: Kind) -> None:
+    X = kind.array(complex_normal(np.random.default_rng(0), *shape).astype(np.complex64))
     for N in range(1, shape[1] + 1):
-        assert np.isfinite(bss.fdica(X, n_sources=N, n_iter=5, candidates=candidates).sources).all()
+        assert np.isfinite(kind.numpy(bss.fdica(X, n_sources=N, n_iter=5, candidates=candidates).sources)).all()
 
 
 def test_bytes_of_three_candidates_and_of_groups_do_not_depend_on_threads() -> None:
@@ -168,6 +171,6 @@ def test_bytes_of_three_candidates_and_of_groups_do_not_depend_on_threads() -> N
         ({"activity": "loudness"}, "loudness"),
     ],
 )
-def test_what_cannot_work_is_refused(options: dict[str, Any], words: str) -> None:
+def test_what_cannot_work_is_refused(options: dict[str, Any], words: str, kind: Kind) -> None:
     with pytest.raises(BssError, match=words):
-        bss.fdica(sparse(2, 2, np.complex64)[0], **options)
+        bss.fdica(kind.array(sparse(2, 2, np.complex64)[0]), **options)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signals_for_tests import convolutive, every_update_and_type, interference_db
+from array_kinds import Kind, of_every_kind
+from signals_for_tests import UPDATES_AND_TYPES, convolutive, every_update_and_type, interference_db
 
 import bss
 from bss.errors import BssError, InputError, SolverError, UsageError
@@ -45,12 +46,19 @@ def test_the_level_does_not_matter(n_mics: int, n_sources: int, gain: float, dty
     np.testing.assert_allclose(there.demixing, here.demixing, atol=1e-2 * np.abs(here.demixing).max())
 
 
-@every_method
-@every_update_and_type
-@pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2), (3, 1)])
-@pytest.mark.parametrize("silent", ["frames", "bins", "frames and bins"])
+@pytest.mark.parametrize(
+    ("kind", "silent", "n_mics", "n_sources", "dtype", "update", "method"),
+    of_every_kind(
+        [
+            (silent, *size, dtype, update, method)
+            for silent in ("frames", "bins", "frames and bins") for size in ((2, 2), (3, 2), (3, 1))
+            for update, dtype in UPDATES_AND_TYPES for method in METHODS
+        ],
+        lambda silent, M, N, dtype, update, method: silent == "frames and bins" and method in ("laplace", "nmf") and N == 2,
+    ),
+)  # fmt: skip
 def test_digital_silence_gives_silence_and_the_same_separation(
-    silent: str, n_mics: int, n_sources: int, dtype: Any, update: str, method: str
+    kind: Kind, silent: str, n_mics: int, n_sources: int, dtype: Any, update: str, method: str
 ) -> None:
     X, A = convolutive(n_mics, n_sources, dtype)
     live = np.ones(len(X), bool)
@@ -59,31 +67,35 @@ def test_digital_silence_gives_silence_and_the_same_separation(
     if "bins" in silent:
         live[[0, 7, -1]] = False
     X[~live] = 0
-    result = METHODS[method](X, n_sources=n_sources, update=update, n_iter=40)
+    given = kind.array(X)
+    result = METHODS[method](given, n_sources=n_sources, update=update, n_iter=40)
     assert np.isfinite(result.loss).all()
-    for scaled in (result, bss.projection_back(result, X), bss.minimal_distortion(result, X)):
+    back = bss.projection_back(result, given)
+    for scaled in map(kind.result, (result, back, bss.minimal_distortion(result, given))):
         assert np.isfinite(scaled.demixing).all()
         assert np.isfinite(scaled.sources).all()
         assert not scaled.sources[~live].any()
         assert interference_db(scaled.demixing[live] @ A[live]) < -20
     if n_mics == n_sources:
-        back = bss.projection_back(result, X).sources.sum(1)
-        np.testing.assert_allclose(back, X[:, 0], atol=1e3 * np.finfo(dtype).eps * np.abs(X).max())
+        np.testing.assert_allclose(kind.numpy(back.sources).sum(1), X[:, 0], atol=1e3 * np.finfo(dtype).eps * np.abs(X).max())
 
 
 @every_method
 @every_update
-def test_one_microphone_is_one_source(method: str, update: str) -> None:
+def test_one_microphone_is_one_source(method: str, update: str, kind: Kind) -> None:
     X = X2[:, :1]
-    result = METHODS[method](X, update=update)
-    back = bss.projection_back(result, X)
+    given = kind.array(X)
+    back = kind.result(bss.projection_back(METHODS[method](given, update=update), given))
     np.testing.assert_allclose(back.sources, X, rtol=1e-5)
     np.testing.assert_allclose(back.demixing, np.ones((len(X), 1, 1)), rtol=1e-5)
 
 
-def test_the_layout_in_memory_does_not_matter() -> None:
-    for X in (np.asfortranarray(X2), X2.transpose(2, 1, 0).copy().transpose(2, 1, 0), np.repeat(X2, 2, 1)[:, ::2]):
-        np.testing.assert_allclose(bss.auxiva(X, n_iter=5).sources, bss.auxiva(X2, n_iter=5).sources, rtol=1e-2, atol=1e-3)
+def test_the_layout_in_memory_does_not_matter(kind: Kind) -> None:
+    here = kind.numpy(bss.auxiva(kind.array(X2), n_iter=5).sources)
+    copied = kind.array(X2.transpose(2, 1, 0).copy()).T if kind.name == "numpy" else kind.array(X2.T.copy()).permute(2, 1, 0)
+    for X in (np.asfortranarray(X2) if kind.name == "numpy" else copied, copied, kind.array(np.repeat(X2, 2, 1))[:, ::2]):
+        assert tuple(X.shape) == X2.shape
+        np.testing.assert_allclose(kind.numpy(bss.auxiva(X, n_iter=5).sources), here, rtol=1e-2, atol=1e-3)
 
 
 # ---- starts
@@ -92,24 +104,24 @@ def test_the_layout_in_memory_does_not_matter() -> None:
 @every_method
 @pytest.mark.parametrize("update", ["ip", "iss"])  # a pair's best outputs depend on the weights alone: one step from anywhere
 @pytest.mark.parametrize(("X", "A"), [(X2, A2), (X3, A3)], ids=["square", "more microphones"])
-def test_a_warm_start_begins_near_its_end(X: np.ndarray, A: np.ndarray, update: str, method: str) -> None:
-    options = {"n_sources": 2, "update": update}
+def test_a_warm_start_begins_near_its_end(X: np.ndarray, A: np.ndarray, update: str, method: str, kind: Kind) -> None:
+    options, X = {"n_sources": 2, "update": update}, kind.array(X)
     for done in (METHODS[method](X, n_iter=40, **options), bss.projection_back(bss.auxiva(X, n_sources=2), X)):
-        kept = done.demixing.copy()
-        cold, warm = (METHODS[method](X, n_iter=1, start=start, **options) for start in (None, done.demixing))
-        np.testing.assert_array_equal(done.demixing, kept)
+        kept = kind.numpy(done.demixing).copy()
+        cold, warm = (kind.result(METHODS[method](X, n_iter=1, start=start, **options)) for start in (None, done.demixing))
+        np.testing.assert_array_equal(kind.numpy(done.demixing), kept)
         assert interference_db(warm.demixing @ A) < -20
         assert interference_db(cold.demixing @ A) > -12
 
 
 @every_method
 @pytest.mark.parametrize("gain", [1e-60, 1e-6, 1e6, 1e60])
-def test_the_scale_of_a_start_does_not_matter(gain: float, method: str) -> None:
-    start = bss.auxiva(X2, n_iter=3).demixing
-    here = METHODS[method](X2, start=start, n_iter=5)
-    there = METHODS[method](X2, start=gain * start.astype(complex), n_iter=5)
+def test_the_scale_of_a_start_does_not_matter(gain: float, method: str, kind: Kind) -> None:
+    start, X = bss.auxiva(X2, n_iter=3).demixing, kind.array(X2)
+    here = METHODS[method](X, start=start, n_iter=5)
+    there = METHODS[method](X, start=kind.array(gain * start.astype(complex)), n_iter=5)
     np.testing.assert_allclose(there.loss, here.loss, rtol=1e-4)
-    listed = METHODS[method](X2, start=start.tolist(), n_iter=5)
+    listed = METHODS[method](X, start=start.tolist(), n_iter=5)
     np.testing.assert_allclose(listed.loss, here.loss, rtol=1e-4)
 
 
@@ -117,24 +129,25 @@ def test_the_scale_of_a_start_does_not_matter(gain: float, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in AFTER_FDICA])  # FD-ICA stops early, too
-def test_tol_stops_where_the_loss_falls_by_less(method: str) -> None:
-    every = METHODS[method](X2, tol=0, n_iter=60)
+def test_tol_stops_where_the_loss_falls_by_less(method: str, kind: Kind) -> None:
+    X = kind.array(X2)
+    every = METHODS[method](X, tol=0, n_iter=60)
     assert every.n_iter == 60
     assert not every.converged
     assert every.message == "stopped after 60 iterations"
     falls = -np.diff(every.loss)
-    early = METHODS[method](X2, tol=1e-2, n_iter=60)
+    early = METHODS[method](X, tol=1e-2, n_iter=60)
     assert early.n_iter == 2 + int(np.argmax(falls < 1e-2)) < 60
     assert early.converged
     assert early.message == f"converged in {early.n_iter} iterations"
     np.testing.assert_array_equal(early.loss, every.loss[: early.n_iter])
 
 
-def test_a_start_that_makes_silence_is_refused() -> None:
+def test_a_start_that_makes_silence_is_refused(kind: Kind) -> None:
     X, start = X2.copy(), np.zeros((len(X2), 2, 2))
     X[0], start[0] = 0, np.eye(2)  # it lets a bin through that is silent
     with pytest.raises(UsageError, match="start makes silence of the recording"):
-        bss.auxiva(X, start=start)
+        bss.auxiva(kind.array(X), start=start)
 
 
 def test_without_a_tolerance_there_is_no_convergence() -> None:
@@ -147,8 +160,8 @@ def test_without_a_tolerance_there_is_no_convergence() -> None:
 
 
 @every_method
-def test_too_few_iterations_are_admitted(method: str) -> None:
-    result = METHODS[method](X2, n_iter=3)
+def test_too_few_iterations_are_admitted(method: str, kind: Kind) -> None:
+    result = METHODS[method](kind.array(X2), n_iter=3)
     count = 3 - (method in AFTER_FDICA)
     assert (result.n_iter, result.converged) == (count, False)
     assert result.message.startswith(f"stopped after {count} iterations")
@@ -156,9 +169,9 @@ def test_too_few_iterations_are_admitted(method: str) -> None:
 
 
 @every_method
-def test_callbacks_hear_every_loss(method: str) -> None:
+def test_callbacks_hear_every_loss(method: str, kind: Kind) -> None:
     heard: list[tuple[int, float]] = []
-    result = METHODS[method](X2, n_iter=7, callback=lambda i, loss: heard.append((i, loss)))
+    result = METHODS[method](kind.array(X2), n_iter=7, callback=lambda i, loss: heard.append((i, loss)))
     assert heard == list(enumerate(result.loss))
 
 
@@ -181,14 +194,16 @@ def test_an_exception_in_a_callback_ends_the_solve(method: str) -> None:
 
 @every_method
 @every_update
-def test_same_seed_same_bytes(method: str, update: str) -> None:
+def test_same_seed_same_bytes(method: str, update: str, kind: Kind) -> None:
+    X = kind.array(X3)
     state = np.random.get_state()[1].copy()  # noqa: NPY002 - that nobody touches it is the point
-    runs = [METHODS[method](X3, n_sources=2, update=update, n_iter=10, rng=r) for r in (7, 7, np.random.default_rng(7))]
+    seeds = (7, 7, np.random.default_rng(7))
+    runs = [kind.result(METHODS[method](X, n_sources=2, update=update, n_iter=10, rng=r)) for r in seeds]
     for other in runs[1:]:
         assert runs[0].sources.tobytes() == other.sources.tobytes()
         assert runs[0].demixing.tobytes() == other.demixing.tobytes()
         assert runs[0].loss.tobytes() == other.loss.tobytes()
-    another = METHODS[method](X3, n_sources=2, update=update, n_iter=10, rng=8)
+    another = METHODS[method](X, n_sources=2, update=update, n_iter=10, rng=8)
     assert (another.loss.tobytes() == runs[0].loss.tobytes()) == ("nmf" not in method)  # only the factors are drawn
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
@@ -203,7 +218,7 @@ class Broken(Spherical):
     value: float
 
     def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.full_like(r, self.value)
+        return self.value + 0 * r
 
     def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
         return r
@@ -213,9 +228,9 @@ class Broken(Spherical):
 @pytest.mark.parametrize("update", updates.NAMES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_what_is_not_finite_is_an_error_and_no_result(value: float, update: str, n_iter: int) -> None:
+def test_what_is_not_finite_is_an_error_and_no_result(value: float, update: str, n_iter: int, kind: Kind) -> None:
     with pytest.raises(SolverError, match="diverged") as caught:
-        bss.auxiva(X2, contrast=Broken(value), update=update, n_iter=n_iter)
+        bss.auxiva(kind.array(X2), contrast=Broken(value), update=update, n_iter=n_iter)
     assert caught.value.hint
 
 
@@ -224,15 +239,15 @@ class Careless(Spherical):
     """A contrast whose weights have nothing to do with its penalty: they make the outputs louder, which it does not like."""
 
     def weights(self, r: np.ndarray, n_bins: int) -> np.ndarray:
-        return np.full_like(r, 1e-6)
+        return 1e-6 + 0 * r
 
     def penalty(self, r: np.ndarray, n_bins: int) -> np.ndarray:
         return r
 
 
 @pytest.mark.parametrize("tol", [0, 1e-6])
-def test_a_loss_that_rises_is_no_convergence(tol: float) -> None:
-    result = bss.auxiva(X2, contrast=Careless(), n_iter=2, tol=tol)
+def test_a_loss_that_rises_is_no_convergence(tol: float, kind: Kind) -> None:
+    result = bss.auxiva(kind.array(X2), contrast=Careless(), n_iter=2, tol=tol)
     assert result.loss[1] > result.loss[0]
     assert not result.converged
     assert "the loss rose" in result.message
@@ -280,9 +295,9 @@ def spoiled(value: float) -> np.ndarray:
         (X2, {"start": np.full((33, 2, 2), np.nan)}, UsageError, "start holds NaN"),
     ],
 )
-def test_refusals(method: str, X: Any, options: dict[str, Any], error: type[BssError], said: str) -> None:
+def test_refusals(method: str, X: Any, options: dict[str, Any], error: type[BssError], said: str, kind: Kind) -> None:
     with pytest.raises(BssError, match=said) as caught:
-        METHODS[method](X, **options)
+        METHODS[method](kind.array(X), **options)
     assert type(caught.value) is error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+from array_kinds import Kind
 from signals_for_tests import convolutive, every_update_and_type, interference_db, spectra
 
 from bss.errors import UsageError
@@ -25,10 +26,13 @@ def test_a_sweep_is_the_one_of_the_reference() -> None:
 
 @every_update_and_type
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 3), (4, 2), (3, 1)])
-def test_the_loss_never_rises_and_knowing_the_variances_separates(n_mics: int, n_sources: int, dtype: type, update: str) -> None:
+def test_the_loss_never_rises_and_knowing_the_variances_separates(
+    n_mics: int, n_sources: int, dtype: type, update: str, kind: Kind
+) -> None:
     X, A = convolutive(n_mics, n_sources, dtype)
     V = known(X, A)[:, :n_sources]
-    result = majorise_minimise(X, Known(V), updates.by_name(update), n_sources=n_sources, n_iter=30, tol=0)
+    how = updates.by_name(update)
+    result = kind.result(majorise_minimise(kind.array(X), Known(kind.array(V)), how, n_sources=n_sources, n_iter=30, tol=0))
     assert np.diff(result.loss).max() <= (1e-9 if dtype is np.complex128 else 1e-4) * np.abs(result.loss).max()
     assert interference_db(result.demixing @ A) < -24
 
@@ -57,10 +61,11 @@ def test_only_ratios_of_the_variances_over_time_matter_to_the_demixing() -> None
     assert interference_db(a) == pytest.approx(interference_db(b), abs=1.0)
 
 
-def test_silent_bins_and_wrong_shapes() -> None:
+def test_silent_bins_and_wrong_shapes(kind: Kind) -> None:
     X = spectra(5, 2, 40).astype(np.complex64)
     V = np.abs(X) ** 2
     V[2] = 0
-    assert np.isfinite(majorise_minimise(X, Known(V), updates.by_name("ip"), n_iter=3).demixing).all()
+    given = kind.array(X)
+    assert np.isfinite(kind.numpy(majorise_minimise(given, Known(V), updates.by_name("ip"), n_iter=3).demixing)).all()
     with pytest.raises(UsageError, match="variances of shape"):
-        majorise_minimise(X, Known(V[:, :1]), updates.by_name("ip"))
+        majorise_minimise(given, Known(V[:, :1]), updates.by_name("ip"))

@@ -17,15 +17,13 @@ from bss.pipeline.methods.neural import enhanced_talkers
 from bss.scenes.scene import Scene
 from bss.solvers import grouping
 
-SPEECH, FAN = (0.6, 0.7, 0.5), (1.6, 0.05, 0.4)  # distance, voiced, syllables
+SPEECH, FAN = (3.0, 0.6), (-4.0, 1.6)  # score, distance
 
 
-def evidence(*sounds: tuple[float, float, float], speech: bool = True) -> dict[str, object]:
-    distance, voiced, syllables = zip(*sounds, strict=True)
-    return {
-        "speech": [speech and s[0] < 1.2 for s in sounds], "speech_distance": list(distance), "voiced": list(voiced),
-        "syllables": list(syllables),
-    }  # fmt: skip
+def evidence(*sounds: tuple[float, float], speech: bool = True) -> dict[str, object]:
+    score, distance = zip(*sounds, strict=True)
+    near = [speech and d < 1.2 for d in distance]
+    return {"speech": near, "speech_distance": list(distance), "speech_score": list(score)}
 
 
 def test_what_is_like_speech_is_a_talker() -> None:
@@ -35,12 +33,12 @@ def test_what_is_like_speech_is_a_talker() -> None:
 
 
 def test_a_sound_that_may_be_a_talker_is_doubted() -> None:
-    found = roles.assign(evidence(SPEECH, (1.2, 0.35, 0.4)), None)
+    found = roles.assign(evidence(SPEECH, (0.2, 1.2)), None)
     assert (found.fewest, found.most) == (1, 2)
 
 
 def test_of_the_wanted_number_those_most_like_speech() -> None:
-    assert roles.assign(evidence(FAN, SPEECH, (0.9, 0.5, 0.4)), 1).talker.tolist() == [False, True, False]
+    assert roles.assign(evidence(FAN, SPEECH, (1.0, 0.9)), 1).talker.tolist() == [False, True, False]
 
 
 def test_music_is_kept() -> None:
@@ -51,7 +49,7 @@ def test_roles_and_evidence_follow_the_order() -> None:
     order = np.array([1, 0])
     found = roles.assign(evidence(SPEECH, FAN), None)
     assert found.ordered(order).talker.tolist() == [False, True]
-    assert found.ordered(order).likeness == found.likeness[::-1]
+    assert found.ordered(order).scores == found.scores[::-1]
     assert roles.in_order({"voiced": [1, 2], "looks": 3}, order) == {"voiced": [2, 1], "looks": 3}
 
 

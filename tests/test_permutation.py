@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from array_kinds import Kind
 
 from bss.solvers import permutation
 
@@ -24,11 +25,12 @@ def shuffled(N: int, F: int, T: int, noise: float, seed: int = 0) -> tuple[np.nd
 @pytest.mark.parametrize("F", [1, 2, 33, 100])
 @pytest.mark.parametrize("noise", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_shuffle_is_undone(N: int, F: int, noise: float, dtype: Any) -> None:
+def test_a_shuffle_is_undone(N: int, F: int, noise: float, dtype: Any, kind: Kind) -> None:
     activity, order = shuffled(N, F, 200, noise)
-    kept = activity.copy()
-    found = permutation.align(activity.astype(dtype))
-    np.testing.assert_array_equal(activity, kept)
+    activity = activity.astype(dtype)
+    given = kind.array(activity.copy())
+    found = permutation.align(given)
+    np.testing.assert_array_equal(kind.numpy(given), activity)
     np.testing.assert_array_equal(np.sort(found, axis=1), np.tile(np.arange(N), (F, 1)))
     sources = np.take_along_axis(order, found, axis=1)  # which source is put where, by bin
     np.testing.assert_array_equal(sources, np.tile(sources[0], (F, 1)))
@@ -52,9 +54,9 @@ def test_talkers_whose_neighbours_mislead_are_put_right_by_the_whole() -> None:
 
 
 @pytest.mark.parametrize("n_frames", [2, 599, 601, 5000])
-def test_any_number_of_frames_will_do(n_frames: int) -> None:
+def test_any_number_of_frames_will_do(n_frames: int, kind: Kind) -> None:
     activity, order = shuffled(2, 40, n_frames, 0.5)
-    found = permutation.align(activity)
+    found = permutation.align(kind.array(activity))
     np.testing.assert_array_equal(np.sort(found, axis=1), np.tile([0, 1], (40, 1)))
     if n_frames > 2:
         sources = np.take_along_axis(order, found, axis=1)
@@ -62,7 +64,7 @@ def test_any_number_of_frames_will_do(n_frames: int) -> None:
 
 
 @pytest.mark.parametrize("N", [2, 3])
-def test_phases_tell_the_bins_that_activities_do_not(N: int) -> None:
+def test_phases_tell_the_bins_that_activities_do_not(N: int, kind: Kind) -> None:
     F, n_mics = 257, 3
     activity, order = shuffled(N, F, 60, 1.0)
     rng = np.random.default_rng(2)
@@ -72,20 +74,30 @@ def test_phases_tell_the_bins_that_activities_do_not(N: int) -> None:
     phases = np.exp(-1j * np.pi * np.arange(F)[:, None, None] / (F - 1) * delays)
     phases = np.take_along_axis(phases, order[:, :, None], axis=1)
     right = []
-    for options in ({}, {"phases": phases, "candidates": 3}):
-        sources = np.take_along_axis(order, permutation.align(activity, **options), axis=1)
+    for options in ({}, {"phases": kind.array(phases), "candidates": 3}):
+        sources = np.take_along_axis(order, permutation.align(kind.array(activity), **options), axis=1)
         right.append(np.mean(sources == sources[np.setdiff1d(np.arange(F), poor)[0]]))
     assert right[1] > right[0] + 0.1
 
 
-def test_log_powers_do_not_depend_on_the_level_of_a_bin_and_silence_is_finite() -> None:
+def test_log_powers_do_not_depend_on_the_level_of_a_bin_and_silence_is_finite(kind: Kind) -> None:
     powers = np.random.default_rng(0).gamma(0.5, size=(4, 2, 9)).astype(np.float32)
     loud = powers * np.float32([1, 10, 1e-3, 1])[:, None, None]
-    np.testing.assert_allclose(permutation.log_powers(loud), permutation.log_powers(powers), rtol=1e-4)
+    here, there = (kind.numpy(permutation.log_powers(kind.array(p))) for p in (loud, powers))
+    np.testing.assert_allclose(here, there, rtol=1e-4)
     loud[2] = 0
-    assert not permutation.unit(permutation.log_powers(loud))[2].any()
+    assert not permutation.unit(permutation.log_powers(kind.array(loud)))[2].any()
 
 
-def test_shares_of_silence_are_zero() -> None:
-    images = np.array([[[1.0, 0.0], [3.0, 0.0]]])
-    np.testing.assert_array_equal(permutation.shares(images), [[[0.25, 0.0], [0.75, 0.0]]])
+@pytest.mark.parametrize("n_frames", [9, 100, 600])
+def test_what_is_constant_says_nothing_whatever_its_mean_is_rounded_to(n_frames: int, kind: Kind) -> None:
+    level = np.linspace(-7, 7, 300, dtype=np.float32)[:, None, None]
+    constant = np.broadcast_to(level, (300, 2, n_frames)).copy()
+    assert not permutation.unit(kind.array(constant)).any()
+    constant[:, 0, 0] += 0.01
+    assert permutation.unit(kind.array(constant))[:, 0].any(1).all()
+
+
+def test_shares_of_silence_are_zero(kind: Kind) -> None:
+    images = kind.array(np.array([[[1.0, 0.0], [3.0, 0.0]]]))
+    np.testing.assert_array_equal(kind.numpy(permutation.shares(images)), [[[0.25, 0.0], [0.75, 0.0]]])

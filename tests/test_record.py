@@ -22,7 +22,7 @@ SECTIONS = {
     "`evidence`": record.EvidenceRecord, "`success`": record.SuccessRecord, "`source_model`": record.SourceModelRecord,
     "`sources`": record.TrackRecord, "`sync`": record.SyncRecord, "`movement`": record.MovementRecord,
     "`talkers` of `movement`": record.TalkerMovementRecord,
-    "`others`": record.OthersRecord,
+    "`others`": record.OthersRecord, "`stream`": record.StreamRecord,
 }  # fmt: skip
 
 

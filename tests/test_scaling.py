@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from array_kinds import Kind
 from signals_for_tests import complex_normal, mixing_matrices
 
 import bss
@@ -33,6 +34,12 @@ def separation(n_mics: int, n_sources: int, dtype: Any, gain: float = 1.0) -> tu
     return bss.Separation(W, X, np.zeros(1), 1, True, "made by hand"), X
 
 
+def of(kind: Kind, separation: bss.Separation) -> tuple[bss.Separation, Any]:
+    """The separation, and its recording, with arrays of a kind."""
+    X = kind.array(separation.observed)
+    return replace(separation, demixing=kind.array(separation.demixing), observed=X), X
+
+
 def tolerance(dtype: Any) -> float:
     return float(2000 * np.finfo(dtype).eps)
 
@@ -50,11 +57,12 @@ def assert_consistent(result: bss.Separation, X: np.ndarray, before: bss.Separat
 @pytest.mark.parametrize("gain", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_sources_of_a_square_demixing_sum_to_the_reference_microphone(n: int, dtype: Any, gain: float) -> None:
+def test_sources_of_a_square_demixing_sum_to_the_reference_microphone(n: int, dtype: Any, gain: float, kind: Kind) -> None:
     before, X = separation(n, n, dtype, gain)
     kept = before.sources.copy(), before.demixing.copy(), X.copy()
+    solved, given = of(kind, before)
     for k in range(n):
-        result = bss.projection_back(before, X, reference_mic=k)
+        result = kind.result(bss.projection_back(solved, given, reference_mic=k))
         mic = X[..., k, :]
         np.testing.assert_allclose(result.sources.sum(-2), mic, atol=tolerance(dtype) * np.abs(mic).max())
         assert_consistent(result, X, before)
@@ -71,10 +79,13 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("gain", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(3, 2), (4, 1), (4, 3)])
-def test_what_fewer_sources_leave_over_is_uncorrelated_with_them(n_mics: int, n_sources: int, dtype: Any, gain: float) -> None:
+def test_what_fewer_sources_leave_over_is_uncorrelated_with_them(
+    n_mics: int, n_sources: int, dtype: Any, gain: float, kind: Kind
+) -> None:
     before, X = separation(n_mics, n_sources, dtype, gain)
+    solved, given = of(kind, before)
     for k in range(n_mics):
-        result = bss.projection_back(before, X, reference_mic=k)
+        result = kind.result(bss.projection_back(solved, given, reference_mic=k))
         rest = X[..., k, :] - result.sources.sum(-2)
         assert np.linalg.norm(rest) > 0.01 * np.linalg.norm(X[..., k, :])
         assert correlation(rest[..., None, :], result.sources).max() < tolerance(dtype)
@@ -83,9 +94,9 @@ def test_what_fewer_sources_leave_over_is_uncorrelated_with_them(n_mics: int, n_
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("n_mics", "n_sources"), PAIRS)
-def test_minimal_distortion_puts_each_source_at_its_own_microphone(n_mics: int, n_sources: int, dtype: Any) -> None:
+def test_minimal_distortion_puts_each_source_at_its_own_microphone(n_mics: int, n_sources: int, dtype: Any, kind: Kind) -> None:
     before, X = separation(n_mics, n_sources, dtype)
-    result = bss.minimal_distortion(before, X)
+    result = kind.result(bss.minimal_distortion(*of(kind, before)))
     assert_consistent(result, X, before)
     if n_mics == n_sources:
         diagonal = np.diagonal(np.linalg.inv(result.demixing), axis1=-2, axis2=-1)
@@ -115,18 +126,20 @@ def test_mixing_is_the_inverse_of_a_square_demixing(dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 @pytest.mark.parametrize(("n_mics", "n_sources"), PAIRS)
-def test_another_order_takes_a_known_mixing_along_and_another_demixing_does_not(n_mics: int, n_sources: int, dtype: Any) -> None:
-    before, X = separation(n_mics, n_sources, dtype)
+def test_another_order_takes_a_known_mixing_along_and_another_demixing_does_not(
+    n_mics: int, n_sources: int, dtype: Any, kind: Kind
+) -> None:
+    before, X = of(kind, separation(n_mics, n_sources, dtype)[0])
     order = np.random.default_rng(0).permuted(np.tile(np.arange(n_sources), (len(X), 1)), axis=1)
     unknown = before.permuted(order)
     assert before.mixing is scaling.mixing(before, X)
     known = before.permuted(order)
     assert "mixing" in vars(known)
     assert "mixing" not in vars(unknown)
-    np.testing.assert_array_equal(known.demixing, unknown.demixing)
-    np.testing.assert_allclose(known.mixing, unknown.mixing, rtol=1e-3, atol=tolerance(dtype))
+    np.testing.assert_array_equal(kind.numpy(known.demixing), kind.numpy(unknown.demixing))
+    np.testing.assert_allclose(kind.numpy(known.mixing), kind.numpy(unknown.mixing), rtol=1e-3, atol=tolerance(dtype))
     halved = replace(before, demixing=before.demixing / 2)
-    np.testing.assert_allclose(halved.mixing, 2 * before.mixing, rtol=1e-3, atol=tolerance(dtype))
+    np.testing.assert_allclose(kind.numpy(halved.mixing), 2 * kind.numpy(before.mixing), rtol=1e-3, atol=tolerance(dtype))
 
 
 @pytest.mark.parametrize(("n_mics", "n_sources", "solves"), [(2, 2, 1), (3, 2, 2)])
@@ -149,11 +162,11 @@ def test_fdica_learns_the_mixing_once_for_every_solve(
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 @pytest.mark.parametrize(("n_mics", "n_sources"), [(2, 2), (3, 2), (3, 1)])
-def test_an_empty_bin_stays_empty_and_its_demixing_finite(n_mics: int, n_sources: int, dtype: Any) -> None:
+def test_an_empty_bin_stays_empty_and_its_demixing_finite(n_mics: int, n_sources: int, dtype: Any, kind: Kind) -> None:
     before, X = separation(n_mics, n_sources, dtype)
     X[[0, 3]] = 0
-    before = bss.Separation(before.demixing, X, before.loss, 1, True, "")
-    for result in (bss.projection_back(before, X), bss.minimal_distortion(before, X)):
+    solved, given = of(kind, bss.Separation(before.demixing, X, before.loss, 1, True, ""))
+    for result in map(kind.result, (bss.projection_back(solved, given), bss.minimal_distortion(solved, given))):
         assert np.isfinite(result.demixing).all()
         assert result.demixing[[0, 3]].any(axis=2).all()  # another recording may have something there
         assert not result.sources[[0, 3]].any()

@@ -18,8 +18,8 @@ def plan(asked: int | None, n_talkers: int) -> Any:
     return SimpleNamespace(options=SimpleNamespace(n_sources=asked), n_talkers=n_talkers)
 
 
-def found(*likeness: float, talkers: int) -> Roles:
-    return Roles(np.arange(len(likeness)) < talkers, likeness, talkers, talkers)
+def found(*scores: float, talkers: int) -> Roles:
+    return Roles(np.arange(len(scores)) < talkers, scores, talkers, talkers)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from array_kinds import Kind
 
 import bss
 from bss.backends.cpu import fourier
@@ -39,27 +40,27 @@ def slow_forward(stft: bss.Stft, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 1000, 2500])
 @pytest.mark.parametrize(("n_fft", "hop"), SIZES)
-def test_inverse_of_forward_is_the_signal_sample_for_sample(n_fft: int, hop: int, n: int, dtype: Any) -> None:
+def test_inverse_of_forward_is_the_signal_sample_for_sample(n_fft: int, hop: int, n: int, dtype: Any, kind: Kind) -> None:
     x = noise(n, dtype=dtype)
-    kept = x.copy()
+    given = kind.array(x.copy())
     stft = bss.Stft(n_fft, hop)
-    X = stft.forward(x)
-    assert X.dtype == COMPLEX[dtype]
-    assert X.shape == (stft.n_bins, 2, stft.n_frames(n))
-    np.testing.assert_array_equal(x, kept)
-    spectra = X.copy()
-    y = stft.inverse(X, n)
+    X = stft.forward(given)
+    spectra = kind.numpy(X).copy()
+    assert spectra.dtype == COMPLEX[dtype]
+    assert spectra.shape == (stft.n_bins, 2, stft.n_frames(n))
+    np.testing.assert_array_equal(kind.numpy(given), x)
+    y = kind.numpy(stft.inverse(X, n))
     assert y.dtype == dtype
     assert y.shape == x.shape
     np.testing.assert_allclose(y, x, atol=20 * np.finfo(dtype).eps * np.abs(x).max())
-    np.testing.assert_array_equal(X, spectra)
+    np.testing.assert_array_equal(kind.numpy(X), spectra)
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), [(8, 2), (12, 4), (16, 7), (16, 8)])
 @pytest.mark.parametrize("n", [3, 40])
-def test_forward_is_the_definition(n_fft: int, hop: int, n: int) -> None:
+def test_forward_is_the_definition(n_fft: int, hop: int, n: int, kind: Kind) -> None:
     stft, x = bss.Stft(n_fft, hop), noise(n)
-    np.testing.assert_allclose(stft.forward(x), slow_forward(stft, x), atol=1e-12)
+    np.testing.assert_allclose(kind.numpy(stft.forward(kind.array(x))), slow_forward(stft, x), atol=1e-12)
 
 
 @pytest.mark.parametrize("sample", [0, 1, 500, 998, 999])
@@ -100,12 +101,19 @@ def test_inverse_is_the_least_squares_signal_of_spectra_that_are_none() -> None:
 
 
 @pytest.mark.parametrize("dtype", REAL)
-def test_blocks_of_frames_join_without_a_seam(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    x, stft = noise(3000, channels=3, dtype=dtype), bss.Stft(64, 24)
-    X, y = stft.forward(x), stft.inverse(stft.forward(x), 3000)
-    monkeypatch.setattr(fourier, "BLOCK_BYTES", 5 * 64 * 3 * x.itemsize)
-    np.testing.assert_array_equal(stft.forward(x), X)
-    np.testing.assert_array_equal(stft.inverse(X, 3000), y)
+def test_blocks_of_frames_join_without_a_seam(dtype: Any, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, stft = kind.array(noise(3000, channels=3, dtype=dtype)), bss.Stft(64, 24)
+    X = stft.forward(x)
+    y = kind.numpy(stft.inverse(X, 3000))
+    block = 5 * 64 * 3 * np.dtype(dtype).itemsize
+    monkeypatch.setattr(fourier, "BLOCK_BYTES", block)
+    if kind.name == "torch":
+        from bss.backends.torch import fourier as of_tensors
+
+        monkeypatch.setattr(of_tensors, "BLOCK_BYTES", {"cpu": block})
+    np.testing.assert_array_equal(kind.numpy(stft.forward(x)), kind.numpy(X))
+    # a sample is the sum of its frames, in the order of the frames or of the blocks
+    np.testing.assert_allclose(kind.numpy(stft.inverse(X, 3000)), y, atol=(kind.name == "torch") * 20 * np.finfo(dtype).eps)
 
 
 def test_channels_are_alike_and_other_layouts_in_memory_do_not_matter() -> None:
@@ -151,9 +159,9 @@ GOOD = STFT.forward(noise(500))
         (GOOD[0], "complex128"), (noise(500).astype(np.float16), "float16"), ([[1.0, 2.0]], "list"),
     ],
 )  # fmt: skip
-def test_signals_that_cannot_be_transformed(x: Any, said: str) -> None:
+def test_signals_that_cannot_be_transformed(x: Any, said: str, kind: Kind) -> None:
     with pytest.raises(InputError, match=said) as caught:
-        STFT.forward(x)
+        STFT.forward(kind.array(x))
     assert "(M, n)" in str(caught.value)
 
 
@@ -164,7 +172,7 @@ def test_signals_that_cannot_be_transformed(x: Any, said: str) -> None:
         (GOOD[:, 0], 500, r"\(33, 35\)"), (GOOD.real, 500, "float64"), (GOOD.tolist(), 500, "list"),
     ],
 )  # fmt: skip
-def test_spectra_that_cannot_be_inverted(Y: Any, n: int, said: str) -> None:
+def test_spectra_that_cannot_be_inverted(Y: Any, n: int, said: str, kind: Kind) -> None:
     with pytest.raises(BssError, match=said) as caught:
-        STFT.inverse(Y, n)
+        STFT.inverse(kind.array(Y), n)
     assert isinstance(caught.value, InputError)

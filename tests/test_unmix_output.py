@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from recordings import desk, document, fit, listing, own_mics, room, run, save, save_each, spawn, tracks, unmix
+from recordings import RATE, desk, document, fit, listing, own_mics, room, run, save, save_each, spawn, tracks, unmix
 
-X = room(3, 2.0).mixture
+from bss.pipeline.options import UnmixOptions
+from bss.pipeline.plan import plan
+from bss.pipeline.whole_files import FileOptions, announced
+from bss.signals.audio import Recording
+from bss.signals.parts import Channel
+
+X = room(3, 2.0, seed=1).mixture
 THIRD = "one sound beside the 2 talkers asked for went to noise.wav, though it may be a talker, too"
 
 
@@ -149,3 +155,12 @@ def test_help_has_three_examples_and_every_option() -> None:
     for option in ("--sources", "--method", "--reference-mic", "--per-mic", "--start", "--end", "--subtype", "--clip", "--seed",
                    "--threads", "--dry-run", "--overwrite", "--json", "--quiet", "--verbose", "--debug"):  # fmt: skip
         assert option in text
+
+
+def test_names_are_kept_for_talkers_that_were_not_counted() -> None:
+    """Where more sounds are separated than were counted as talkers, another one may turn out to be a talker."""
+    x = room(2, 3.0, n_mics=3).mixture
+    recording = Recording(x, RATE, tuple(Channel("x.wav", k, 3) for k in range(3)), "WAV", "FLOAT")
+    names = announced(recording, plan(x, RATE, UnmixOptions(n_sources=2)), FileOptions(linear=True))
+    assert {"source1.wav", "source2.wav", "source3.wav", "linear/source3.wav", "noise.wav", "result.json"} <= set(names)
+    assert "source4.wav" not in names

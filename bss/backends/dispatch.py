@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from bss.backends.protocol import Backend, Fourier
@@ -16,12 +18,18 @@ def of(X: object) -> Backend:
     InputError
         There is none for arrays of this type.
     """
-    if known(X):
+    if isinstance(X, np.ndarray):
         from bss.backends.cpu import backend
 
         return backend
+    if is_tensor(X):
+        from bss.backends.torch import backend as of_tensors
+
+        return cast(Backend, of_tensors)  # its arrays are tensors, where `protocol.Array` says NumPy's
     kind = f"{type(X).__module__}.{type(X).__qualname__}"
-    raise InputError(f"an array of type {kind} cannot be used", "bss has kernels for NumPy arrays", "numpy.asarray(X)")
+    raise InputError(
+        f"an array of type {kind} cannot be used", "bss has kernels for NumPy arrays and torch tensors", "numpy.asarray(X)"
+    )
 
 
 def fourier_of(x: object) -> Fourier:
@@ -32,6 +40,10 @@ def fourier_of(x: object) -> Fourier:
     InputError
         There are none for arrays of this type.
     """
+    if is_tensor(x):
+        from bss.backends.torch import fourier as of_tensors
+
+        return cast(Fourier, of_tensors)
     if not known(x):
         of(x)
     from bss.backends.cpu import fourier
@@ -41,4 +53,13 @@ def fourier_of(x: object) -> Fourier:
 
 def known(X: object) -> bool:
     """Whether there is a backend for arrays of this type."""
-    return isinstance(X, np.ndarray)
+    return isinstance(X, np.ndarray) or is_tensor(X)
+
+
+def is_tensor(X: object) -> bool:
+    """Whether X is a tensor of torch. Who has none never loads torch: the names of its types tell."""
+    if not any(kind.__module__.partition(".")[0] == "torch" for kind in type(X).__mro__):
+        return False
+    import torch
+
+    return isinstance(X, torch.Tensor)

@@ -22,7 +22,7 @@ EQUAL, DEPENDENT = 1e-14, 1e-12  # relative difference of eigenvalues, and deter
 # Of denominators, and of what sums in single precision cancel to.
 NEVER_ZERO = 1e-20
 CANCELLED = 1e-5  # of a sum's power: a remainder that is less is roundings
-CONSTANT = 1e-6  # length of an activity, of mean zero, that is less than rounding leaves
+CONSTANT = 1e-6  # of an activity's mean: what is less, in every frame, may be its roundings
 
 
 def floor(dtype: Any, level: Any = 1.0) -> Any:

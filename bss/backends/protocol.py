@@ -7,11 +7,11 @@ X (F, M, T) microphones, Y (F, N, T) sources, W (F, N, M) demixing, A (F, M, N) 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-Array: TypeAlias = np.ndarray  # of the backend's own type; a tensor's backend widens it
+Array: TypeAlias = np.ndarray  # or a tensor: of the type that the backend is for, whatever tools that check types are told
 
 
 class Outputs(Protocol):
@@ -35,7 +35,8 @@ class Outputs(Protocol):
 
     @property
     def log_det(self) -> float:
-        """Sum over bins of log |det W|^2, less log det of the background's covariance."""
+        """Sum over bins of log |det W|^2, less log det of the background's covariance. It may be a tensor without axes,
+        which stays on its device until `float` fetches it, as may the losses of the models."""
 
     def demixing(self) -> Array:
         """W (F, N, M) in double precision, of the recording as it was given."""
@@ -186,6 +187,12 @@ class Passes(Protocol):
     def fourth_moments(self, x: Array, K: np.ndarray, mean: np.ndarray) -> np.ndarray:
         """E[z_i z_j z_k z_l] of z = K (x - mean), for the host."""
 
+    def masked_covariances(self, X: Array, masks: Array) -> tuple[Array, Array]:
+        """Sums over frames of masks (F, N, T) times z z^H, z = x / |x|: (F, N, M, M); and |x|^2 (F, T)."""
+
+    def frame_delays(self, X: Array, first: int, upsampling: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+        """(T, M - 1) delays of every frame in samples, by the bins from `first` on, and (T,) how clearly they stand out."""
+
     def prediction_filters(
         self, X: Array, *, taps: int, delay: int, n_iter: int, context: int, power: Array | None, level: float
     ) -> Array:
@@ -239,12 +246,19 @@ class Ordering(Protocol):
 
 
 class Operations(Protocol):
-    """What libraries spell differently. All share arithmetic, comparisons, slices, `abs`, `** 0.5`, `@`, and the methods `sum`,
-    `mean`, `any`, `max`, `conj`, `swapaxes` and `real`; nothing else of NumPy's may meet an array whose size is that of the data.
+    """What libraries spell differently. All share arithmetic, comparisons, slices, masks, `abs`, `** 0.5`, `@`, and the methods
+    `sum`, `mean`, `any`, `max` of all elements, `conj`, `swapaxes` and `real`; nothing else of NumPy's may meet an array whose
+    size is that of the data.
     """
 
-    def precision(self, x: Array) -> np.dtype[np.generic]:
+    def precision(self, x: Array) -> np.dtype[Any]:
         """NumPy's name for the type of the elements."""
+
+    def array(self, x: object, like: Array) -> Array:
+        """Any array, such as a start that the caller gives, as one of this backend where `like` is, in its own precision."""
+
+    def host(self, x: Array) -> np.ndarray:
+        """x as NumPy's array."""
 
     def cast(self, x: Array, like: Array) -> Array:
         """x in the precision of another array."""
@@ -256,7 +270,7 @@ class Operations(Protocol):
         """x in double precision."""
 
     def total(self, x: Array) -> float:
-        """Sum of all elements in double precision."""
+        """Sum of all elements in double precision; as `Outputs.log_det`, perhaps a tensor without axes."""
 
     def is_finite(self, x: Array) -> bool:
         """Whether all elements are."""
@@ -308,7 +322,7 @@ class Backend(Solving, Passes, Ordering, Operations, Protocol):
 class Fourier(Protocol):
     """The STFT's part, which comes without the solvers' kernels, as they take a while to load."""
 
-    def precision(self, x: Array) -> np.dtype[np.generic]:
+    def precision(self, x: Array) -> np.dtype[Any]:
         """NumPy's name for the type of the elements."""
 
     def stft(self, x: Array, window: np.ndarray, hop: int, lead: int, n_frames: int) -> Array:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from bss.pipeline.methods.base import Method
 
 EFFORTS = ("fast", "normal", "best")
-DEVICES = ("auto", "cpu")
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class UnmixOptions:
         Index of the microphone whose images of the talkers are returned.
     per_mic : bool
         Every talker has a microphone: track k is the talker of microphone k.
-    device : {"auto", "cpu"}
-        Device to compute on.
+    device : {"auto", "cpu", "cuda", "cuda:0", ..., "mps"}
+        Where the solvers compute; "auto" takes a GPU that torch calls CUDA if the recording is long enough to pay.
     rng : int
         Random seed.
     weights : path or None
@@ -66,7 +65,10 @@ class UnmixOptions:
         if isinstance(self.method, (str, type)) or not hasattr(self.method, "learn"):
             check_choice("method", self.method, NAMES)  # type: ignore[arg-type]
         check_choice("effort", self.effort, EFFORTS)
-        check_choice("device", self.device, DEVICES)
+        if self.device not in ("auto", "cpu"):
+            from bss.pipeline import devices  # imported here, as the command line wants the names of options quickly
+
+            devices.check(self.device)
         check_choice("sync", self.sync, MODES)
         object.__setattr__(self, "reference_mic", check_int("reference_mic", self.reference_mic, 0))
         object.__setattr__(self, "rng", check_int("rng", self.rng, 0))

@@ -99,6 +99,7 @@ class SourceModelRecord:
     looks: int
     change_db: list[float] | None = None
     change_below_db: float | None = None
+    speech_score: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,15 @@ class OthersRecord:
 
     n_sounds: int
     talker: list[bool]
-    speech_likeness: list[float]
+    speech_score: list[float]
+
+
+@dataclass(frozen=True)
+class StreamRecord:
+    """How a recording was separated in pieces."""
+
+    learned_from: list[list[float]]
+    following: bool
 
 
 @dataclass(frozen=True)
@@ -225,6 +234,7 @@ class RunRecord:
     sync: list[SyncRecord] | None = None
     spans: list[SpanRecord] | None = None
     others: OthersRecord | None = None
+    stream: StreamRecord | None = None
     inputs: list[str] | None = None
     channel_map: list[MicRecord] | None = None
     repairs: list[str] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bss.errors import SolverError
-from bss.pipeline import record, sounds
+from bss.pipeline import devices, record, sounds
 from bss.pipeline.alignment import to_list
 from bss.pipeline.analysis import activity, audible, ordering, roles, success
 from bss.pipeline.analysis.ordering import Order
@@ -35,7 +35,7 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
         The solver diverged in single and in double precision, or the tracks are not finite.
     """
     clock = time.perf_counter()
-    estimate, warnings = learn(plan, progress)
+    estimate, warnings, device = learn(plan, progress)
     x, rate = plan.analysis.x, plan.analysis.rate
     order = ordering.order(estimate, x, None if plan.options.per_mic else plan.reference, rate)
     if not plan.options.per_mic:
@@ -59,7 +59,7 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
     blind = tracks if linear_tracks is None else linear_tracks
     seconds = {**plan.seconds, "separate": time.perf_counter() - clock}
     warnings += [*moving.warnings(estimate, order.talkers, plan.names), *sounds.warnings(plan, found)]
-    entry = _record(plan, estimate, order, tracks, blind, warnings, seconds, found)
+    entry = _record(plan, estimate, order, tracks, blind, warnings, seconds, found, device)
     if linear_tracks is None and estimate.source_model is not None:
         linear_tracks = tracks
     names = tuple(f"source{k + 1}" for k in range(n_talkers))
@@ -68,23 +68,41 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
     return Unmixed(tracks, residual, rate, names, entry, last, linear_tracks, noise if len(noise) else None, False, over_time)
 
 
-def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str]]:
-    """The estimate of the method, and warnings; if it diverges, it is repeated in double precision."""
+def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str], str]:
+    """The estimate of the method, warnings, and where it was computed; the processor steps in for a device that is full."""
+    warnings: list[str] = []
+    device = devices.choose(plan.options.device, plan.analysis.x.size / plan.analysis.rate)
+    if not plan.choice.method.needs.tensors and device != devices.CPU:
+        if plan.options.device != "auto":
+            warnings.append(f"the method {plan.choice.method.name} computes on the processor, so {device} was not used")
+        device = devices.CPU
+    try:
+        return (*_learn_in_some_precision(plan, device, progress, warnings), device)
+    except devices.DeviceFull as error:
+        warnings.append(f"{error.what}, so the processor separated the recording instead")
+        return (*_learn_in_some_precision(plan, devices.CPU, progress, warnings), devices.CPU)
+
+
+def _learn_in_some_precision(
+    plan: Plan, device: str, progress: Progress | None, warnings: list[str]
+) -> tuple[Estimate, list[str]]:
+    """The estimate, and warnings; if it diverges, it is repeated in double precision."""
     x = plan.analysis.x
     stft = plan.choice.stft
     try:
-        return _learn(plan, x, x if stft is None else plan.analysis.spectra(stft), progress), []
+        return _learn(plan, x, x if stft is None else plan.analysis.spectra(stft), device, progress), warnings
     except SolverError as error:
         x = x.astype(np.float64)
-        estimate = _learn(plan, x, x if stft is None else stft.forward(x), progress)
-        return estimate, [f"{error.what} in single precision, so it was repeated in double precision"]
+        device = devices.CPU if device == "mps" else device  # which has no double precision
+        estimate = _learn(plan, x, x if stft is None else stft.forward(x), device, progress)
+        return estimate, [*warnings, f"{error.what} in single precision, so it was repeated in double precision"]
 
 
-def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, progress: Progress | None) -> Estimate:
+def _learn(plan: Plan, x: np.ndarray, X: np.ndarray, device: str, progress: Progress | None) -> Estimate:
     options, method = plan.options, plan.choice.method
     task = Task(
         x, X, plan.analysis.rate, plan.choice.stft, plan.n_sources, options.effort, plan.reference, options.rng, options.weights,
-        progress, options.n_sources, not options.per_mic,
+        progress, options.n_sources, not options.per_mic, device,
     )  # fmt: skip
     learned = method.learn(task)
     if isinstance(learned, Separation):
@@ -125,6 +143,7 @@ def _record(
     warnings: list[str],
     seconds: Mapping[str, float],
     found: Roles,
+    device: str,
 ) -> RunRecord:
     choice, options, rate = plan.choice, plan.options, plan.analysis.rate
     last = list(estimate.stages.values())[-1] if estimate.stages else None
@@ -158,8 +177,8 @@ def _record(
             "sources": _tracks(order, tracks, plan, rate),
             "seconds": {key: round(value, 3) for key, value in seconds.items()},
             "seed": options.rng,
-            "versions": versions(),
-            "device": "cpu",
+            "versions": {**versions(), **devices.versions(device)},
+            "device": devices.called(device),
             "sync": plan.alignment and to_list(plan.alignment, plan.analysis.rate),
         }
     )

@@ -39,7 +39,7 @@ def counting(count: Count, found: Roles) -> dict[str, Any]:
     """The evidence of the count, its numbers being those of talkers."""
     others = len(found.talker) - found.n_talkers
     evidence = count.evidence()
-    if not found.likeness or (others == 0 and found.fewest == found.most):
+    if not found.scores or (others == 0 and found.fewest == found.most):
         return evidence
     doubt = count.most - count.n_sources
     fewest = max(1, min(found.fewest, count.fewest))
@@ -54,7 +54,7 @@ def warnings(plan: Plan, found: Roles) -> list[str]:
         return []
     one = len(others) == 1
     sounds = "one sound" if one else f"{len(others)} sounds"
-    if plan.options.n_sources is not None and any(found.likeness[k] > 0 for k in others):
+    if plan.options.n_sources is not None and any(found.scores[k] > 0 for k in others):
         asked = "1 talker" if plan.n_talkers == 1 else f"{plan.n_talkers} talkers"
         doubt = "it may be a talker" if one else "some may be talkers"
         return [f"{sounds} beside the {asked} asked for went to noise.wav, though {doubt}, too"]
@@ -63,7 +63,7 @@ def warnings(plan: Plan, found: Roles) -> list[str]:
 
 def record(found: Roles) -> dict[str, Any] | None:
     """For result.json, the talkers first; None if nobody asked which are talkers."""
-    if not found.likeness:
+    if not found.scores:
         return None
     first = found.ordered(np.argsort(~found.talker, kind="stable"))
-    return {"n_sounds": len(first.talker), "talker": first.talker.tolist(), "speech_likeness": list(first.likeness)}
+    return {"n_sounds": len(first.talker), "talker": first.talker.tolist(), "speech_score": list(first.scores)}

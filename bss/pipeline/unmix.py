@@ -54,8 +54,9 @@ def unmix(
         Index of the microphone whose images of the talkers are returned.
     per_mic : bool
         Every talker has a microphone: track k is the image of the talker of microphone k at that microphone.
-    device : {"auto", "cpu"}
-        Device to compute on.
+    device : {"auto", "cpu", "cuda", "cuda:0", ..., "mps"}
+        Where the solvers compute: the processor, or a GPU that torch sees. "auto" takes CUDA where there is one and the recording
+        is long enough to pay. A GPU whose memory does not suffice leaves it to the processor, with a warning.
     rng : int
         Random seed.
     names : sequence of str, optional

@@ -45,6 +45,7 @@ class Reader(Protocol):
     """An open audio file."""
 
     info: FileInfo
+    exact: bool  # whether a sample is the same when those before it were not read
 
     def fill(self, out: np.ndarray, start: int) -> None:
         """Read frames from `start` into `out` (channels, k) float32; InputError if the file ends too early."""
@@ -184,6 +185,7 @@ class _Sound:
     def __init__(self, sound: Any, info: FileInfo) -> None:
         self.sound, self.info = sound, info
         self.position: int | None = None  # the frame that is read next, once there was one
+        self.exact = bool(sound.seekable())
 
     def fill(self, out: np.ndarray, start: int) -> None:
         import soundfile
@@ -228,6 +230,8 @@ class _Sound:
 class _Plain:
     """A PCM or float WAV whose header libsndfile misreads: a stream without sizes, or a float W64 that it takes for PCM."""
 
+    exact = True
+
     def __init__(self, file: Path, layout: headers.WaveLayout, info: FileInfo) -> None:
         n_bytes = layout.available if layout.declared is None else layout.declared
         frames, self.layout, self.file = n_bytes // layout.block, layout, file.open("rb")
@@ -246,14 +250,14 @@ class _Plain:
             data = self.file.read(count * layout.block)
             if len(data) < count * layout.block:
                 raise _truncated(label(self.info.path), f"it ended while it was being read, {n - first} samples too early")
-            values = _plain_values(np.frombuffer(data, kind), self.info.subtype, layout.byte_order)
+            values = plain_values(np.frombuffer(data, kind), self.info.subtype, layout.byte_order)
             out[:, first : first + count] = values.reshape(count, channels).T
 
     def close(self) -> None:
         self.file.close()
 
 
-def _plain_values(raw: np.ndarray, subtype: str, byte_order: str) -> np.ndarray:
+def plain_values(raw: np.ndarray, subtype: str, byte_order: str) -> np.ndarray:
     """Samples scaled to full scale 1."""
     values: np.ndarray = raw
     if subtype == "PCM_24":

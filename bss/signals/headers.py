@@ -61,8 +61,8 @@ def wave_layout(path: Path) -> WaveLayout | None:
             elif name == b"data" and len(fmt) >= 16:
                 length = data_size if kind in (b"RF64", b"BW64") and length == 0xFFFFFFFF else length
                 unfinished = abs(size - 8 - riff_size) > 1 if kind != b"riff" else size != riff_size
-                unknown = unfinished and _stands_for_unknown(length, kind, size)
-                return _layout(fmt, order, start, None if unknown else length, size - start)
+                unknown = unfinished and stands_for_unknown(length, kind, size)
+                return layout_of(fmt, order, start, None if unknown else length, size - start)
     return None
 
 
@@ -92,7 +92,7 @@ def _chunks(file: BinaryIO, kind: bytes, order: str) -> Iterator[tuple[bytes, in
         at += max(length, 0) + (-length % 8 if wide else length % 2)
 
 
-def _stands_for_unknown(length: int, kind: bytes, file_size: int) -> bool:
+def stands_for_unknown(length: int, kind: bytes, file_size: int) -> bool:
     """Whether a data size is a placeholder, written by a program that could not seek back: 0, or the largest that fits."""
     if length == 0 or length >= NEVER_FILLED_IN:
         return True
@@ -102,7 +102,7 @@ def _stands_for_unknown(length: int, kind: bytes, file_size: int) -> bool:
     return length >= 0xFFFFFF00 or abs(length - 0x7FFFFFFF) <= 0x2000 or (kind != b"RF64" and file_size > OVER_4_GIB)
 
 
-def _layout(fmt: bytes, order: str, offset: int, declared: int | None, available: int) -> WaveLayout:
+def layout_of(fmt: bytes, order: str, offset: int, declared: int | None, available: int) -> WaveLayout:
     tag, channels, rate, _, block, bits = struct.unpack(order + "HHIIHH", fmt[:16])
     if tag == EXTENSIBLE and len(fmt) >= 26:
         tag = struct.unpack(order + "H", fmt[24:26])[0]

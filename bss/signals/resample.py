@@ -85,20 +85,39 @@ class Resampling:
         self._channels = channels
         self._ratio = (rate, new_rate)
         self._came = self._went = 0
+        self._bad: list[tuple[np.ndarray, ...]] = []  # channels, places after conversion, and values of what is not finite
 
     def push(self, x: np.ndarray) -> np.ndarray:
         """What can be said after x (M, k): (M, j) float32, j being 0 at times."""
+        rate, new_rate = self._ratio
+        bad = ~np.isfinite(x)
+        if bad.any():
+            channels, at = np.nonzero(bad)
+            self._bad.append((channels, (self._came + at) * new_rate // rate, x[bad]))
+            x = np.where(bad, np.float32(0), x)
         self._came += x.shape[1]
-        return self._converted(x, last=False)
+        return self._spoiled(self._converted(x, last=False))
 
     def end(self) -> np.ndarray:
         """The rest: `resampled_length` samples in all."""
-        missing = resampled_length(self._came, *self._ratio) - self._went
-        rest = self._converted(np.zeros((self._channels, 0), np.float32), last=True)[:, : max(0, missing)]
-        return np.pad(rest, ((0, 0), (0, missing - rest.shape[1])))
+        missing = max(0, resampled_length(self._came, *self._ratio) - self._went)
+        rest = self._converted(np.zeros((self._channels, 0), np.float32), last=True)[:, :missing]
+        return self._spoiled(np.pad(rest, ((0, 0), (0, missing - rest.shape[1]))))
 
     def _converted(self, x: np.ndarray, *, last: bool) -> np.ndarray:
         y = self._stream.resample_chunk(np.ascontiguousarray(x.T, dtype=np.float32), last=last)  # soxr takes (k, M)
-        self._went += len(y)
         converted: np.ndarray = np.asarray(y).reshape(-1, self._channels).T
         return converted
+
+    def _spoiled(self, y: np.ndarray) -> np.ndarray:
+        """y (M, k), the next samples, with those in it that are not finite."""
+        first, self._went = self._went, self._went + y.shape[1]
+        waiting = []
+        for bad in self._bad:
+            channels, places, values = bad
+            now = places < self._went
+            y[channels[now], places[now] - first] = values[now]
+            if not now.all():
+                waiting.append(tuple(entry[~now] for entry in bad))
+        self._bad = waiting
+        return y

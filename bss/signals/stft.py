@@ -91,7 +91,7 @@ class Stft:
             raise InputError(f"Y is {_kind(Y)}", "expected (F, N, T) complex64 or complex128")
         if Y.shape[0] != self.n_bins or Y.shape[2] != self.n_frames(n):
             raise InputError(
-                f"spectra of shape {Y.shape}",
+                f"spectra of shape {tuple(Y.shape)}",
                 f"an STFT of {self.n_fft}/{self.hop} has {self.n_bins} bins, and {self.n_frames(n)} frames for {n} samples",
             )
         return dispatch.fourier_of(Y).istft(Y, self.dual, self.hop)[:, self.lead : self.lead + n]
@@ -107,4 +107,4 @@ def nearest_size(samples: float) -> int:
 
 
 def _kind(x: object) -> str:
-    return f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
+    return f"{x.dtype} of shape {tuple(x.shape)}" if dispatch.known(x) else f"a {type(x).__name__}"  # type: ignore[attr-defined]

@@ -22,6 +22,16 @@ from bss.signals import encode
 _spooled: weakref.WeakKeyDictionary[BinaryIO, Path] = weakref.WeakKeyDictionary()
 
 
+def stdin_pipe(example: str) -> BinaryIO:
+    """stdin, as bytes; UsageError with this example if it is a terminal or closed."""
+    stdin: BinaryIO | None = getattr(sys.stdin, "buffer", None)
+    if stdin is None or sys.stdin.closed:
+        raise UsageError("stdin is not available", hint="name files")
+    if sys.stdin.isatty():
+        raise UsageError("stdin is a terminal", "'-' reads audio from a pipe", example)
+    return stdin
+
+
 def spool_stdin() -> Path:
     """A temporary file with the contents of stdin, the same for every call; deleted when the program ends.
 
@@ -32,17 +42,9 @@ def spool_stdin() -> Path:
     InputError
         stdin is empty, or the disk is full.
     """
-    stdin = getattr(sys.stdin, "buffer", None)
-    if stdin is None or sys.stdin.closed:
-        raise UsageError("stdin is not available", hint="name files")
+    stdin = stdin_pipe("ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/")
     if stdin in _spooled:
         return _spooled[stdin]
-    if sys.stdin.isatty():
-        raise UsageError(
-            "stdin is a terminal",
-            "'-' reads audio from a pipe",
-            "ffmpeg -i recording.m4a -f wav - | bss unmix - -o sources/",
-        )
     folder = tempfile.mkdtemp(prefix="bss-")
     remove = weakref.finalize(stdin, shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder, "stdin")

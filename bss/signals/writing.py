@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ import numpy as np
 
 from bss.errors import InputError, SolverError
 from bss.signals import encode
+from bss.signals.track_store import refuse_full
 
 # subtypes of inputs -> subtypes of the outputs, where they differ
 SAME_OR_BETTER = {
@@ -101,6 +101,7 @@ class OutputFolder:
 
     def __init__(self, directory: Path, names: Sequence[str]) -> None:
         self.directory = directory
+        self.scratch: Path | None = None  # where files are until they are whole, on the same disk; beside their places if None
         self._places = {name: directory.joinpath(*PurePosixPath(name).parts) for name in names}
         self._written: dict[str, Path] = {}
 
@@ -118,12 +119,17 @@ class OutputFolder:
         with self.file(name) as temporary:
             encode.encode(temporary, x, rate, kind=kind, subtype=subtype, name=str(self._places[name]))
 
+    def blocks(self, name: str, blocks: Iterable[np.ndarray], rate: int, frames: int, *, subtype: str) -> float:
+        """Write one channel, `frames` samples in blocks (1, k), as a WAV `name`: the bytes of `audio`. Returns the peak."""
+        with self.file(name) as temporary:
+            place = str(self._places[name])
+            return encode.encode_blocks(
+                temporary, blocks, rate, channels=1, frames=frames, kind="WAV", subtype=subtype, name=place
+            )
+
     def text(self, name: str, text: str) -> None:
         """Write `text` as `name`, in UTF-8."""
-        with self.file(name) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        self.data(name, text.encode("utf-8"))
 
     def data(self, name: str, data: bytes) -> None:
         """Write bytes as `name`."""
@@ -136,7 +142,7 @@ class OutputFolder:
     def file(self, name: str) -> Iterator[Path]:
         """An empty file next to the final path of `name`, to be written; KeyError for a name that was not announced."""
         place = self._places[name]
-        temporary = place.with_name(f".bss-{secrets.token_hex(8)}.part")
+        temporary = (self.scratch or place.parent) / f".bss-{secrets.token_hex(8)}.part"
         try:
             with _naming(place):
                 temporary.touch(exist_ok=False)
@@ -197,7 +203,7 @@ def output_folder(
     Yields
     ------
     OutputFolder
-        Its methods `audio` and `text` take the files.
+        Its methods `audio`, `blocks`, `text` and `data` take the files.
 
     Raises
     ------
@@ -224,7 +230,7 @@ def output_folder(
     try:
         for place in (folder.directory, *sorted({p.parent for p in folder._places.values()})):
             _make_folder(place, made)
-        _refuse_full(folder.directory, needed_bytes)
+        refuse_full(folder.directory, needed_bytes)
         yield folder
         folder._commit(overwrite)
     finally:
@@ -274,13 +280,6 @@ def _make_folder(place: Path, made: list[Path]) -> None:
         raise InputError(f"the folder {place} is not writable", error.strerror or "", "another -o DIR") from error
     finally:
         _remove(probe)
-
-
-def _refuse_full(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        why = f"about {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
-        raise InputError(f"there is not enough disk space in {folder}", why, "free some space, or use another -o DIR")
 
 
 @contextmanager

@@ -164,7 +164,7 @@ class Nmf(Iterated):
         if self.basis is not None and self.activation is not None:
             if self.basis.shape[:2] != (N, F) or self.activation.shape != (N, self.basis.shape[2], T):
                 raise UsageError(
-                    f"basis {self.basis.shape} and activation {self.activation.shape} do not fit",
+                    f"basis {tuple(self.basis.shape)} and activation {tuple(self.activation.shape)} do not fit",
                     hint=f"(N, F, K) and (N, K, T) with N={N}, F={F}, T={T}",
                 )
             return backend.low_rank(outputs, self.basis, self.activation, self.dof)
@@ -186,10 +186,10 @@ class Known(Iterated):
         """The variances as the backend keeps them, none below `LEAST_KNOWN` of its bin's mean."""
         F, N, T = outputs.n_bins, outputs.n_sources, outputs.n_frames
         if self.variances.shape != (F, N, T):
-            raise UsageError(f"variances of shape {self.variances.shape}", hint=f"(F, N, T) = {(F, N, T)}")
-        R = self.variances / outputs.level**2
+            raise UsageError(f"variances of shape {tuple(self.variances.shape)}", hint=f"(F, N, T) = {(F, N, T)}")
+        R, arrays = self.variances / outputs.level**2, dispatch.of(self.variances)  # NumPy's, it may be, beside tensors
         lowest = LEAST_KNOWN * R.mean(2, keepdims=True)
-        return backend.known_variances(outputs, backend.maximum(R, backend.where(lowest > 0, lowest, 1)))
+        return backend.known_variances(outputs, arrays.maximum(R, arrays.where(lowest > 0, lowest, 1)))
 
 
 def check_dof(dof: float) -> None:

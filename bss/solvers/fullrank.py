@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bss.backends import dispatch, protocol
+from bss.backends.protocol import Array, Backend, Outputs
 from bss.errors import SolverError
 from bss.solvers import mm
 from bss.solvers.mm import Callback
@@ -38,7 +39,7 @@ class FullRank:
         """
         spectra = self.state.outputs
         for i in range(n_iter):
-            self.losses.append(self.state.step() / (spectra.n_bins * spectra.n_frames))
+            self.losses.append(float(self.state.step()) / (spectra.n_bins * spectra.n_frames))
             if not np.isfinite(self.losses[-1]):
                 raise SolverError(
                     "the full-rank model diverged", "its likelihood is no longer finite", "`bss check` on the recording"
@@ -46,40 +47,39 @@ class FullRank:
             if callback is not None:
                 callback(i, self.losses[-1])
 
-    def images(self, mic: int) -> tuple[np.ndarray, np.ndarray]:
+    def images(self, mic: int) -> tuple[Array, Array]:
         """(F, N, T) what microphone `mic` hears of each talker, and (N, M) the powers of the talkers at the microphones."""
         return self.state.images(mic)
 
-    def covariances(self) -> np.ndarray:
+    def covariances(self) -> Array:
         """R (F, N, M, M) of the talkers in every bin."""
         return self.state.covariances()
 
 
-def with_known_covariances(X: np.ndarray, R: np.ndarray, n_iter: int) -> FullRank:
+def with_known_covariances(X: Array, R: Array, n_iter: int) -> FullRank:
     """The model of X (F, M, T) by talkers whose covariances R (F, N, M, M) are known: EM of their powers alone."""
-    F, M, _ = X.shape
+    M, N = X.shape[1], R.shape[1]
     backend, level = dispatch.of(X), mm.level(X)
-    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
-    power = np.sum(np.abs(X) ** 2, axis=1, keepdims=True) / (M * level**2)
-    v = np.repeat(power / R.shape[1], R.shape[1], axis=1).astype(X.real.dtype)
-    state = backend.full_rank(outputs, v, R, noise=NOISE)
+    power = (abs(X) ** 2).sum(1) / (M * level**2)
+    v = backend.cast(backend.stack([power / N] * N, 1), X.real)
+    state = backend.full_rank(_outputs(backend, X, level), v, R, noise=NOISE)
     for _ in range(n_iter):
         state.step_powers()
     return FullRank(state)
 
 
-def from_masks(X: np.ndarray, masks: np.ndarray) -> FullRank:
+def from_masks(X: Array, masks: Array) -> FullRank:
     """The model as masks (F, N, T) on X (F, M, T) suggest it: spreads of what is under each mask, its powers."""
-    F, M, _ = X.shape
+    M = X.shape[1]
     backend, level = dispatch.of(X), mm.level(X)
-    outputs = backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)
-    R = np.empty((F, masks.shape[1], M, M), np.complex128)
-    v = np.empty(masks.shape, X.real.dtype)
-    for f in range(F):
-        power = np.sum(np.abs(X[f]) ** 2, axis=0)
-        v[f] = masks[f] * power / (M * level**2)
-        Z = X[f] / np.sqrt(np.where(power > 0, power, 1))
-        C = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj())  # not BLAS, whose sums depend on its number of threads
-        trace = np.trace(C, axis1=1, axis2=2).real[:, None, None]
-        R[f] = C * (M / np.maximum(trace, 1e-6)) + BLUR * np.eye(M)
-    return FullRank(backend.full_rank(outputs, v, R, noise=NOISE))
+    C, power = backend.masked_covariances(X, masks)
+    v = masks * power[:, None]
+    v /= M * level**2
+    trace = backend.diagonal(C).sum(-1).real[:, :, None, None]
+    R = C * (M / backend.where(trace > 1e-6, trace, 1e-6)) + BLUR * backend.array(np.eye(M), C)
+    return FullRank(backend.full_rank(_outputs(backend, X, level), backend.cast(v, X.real), R, noise=NOISE))
+
+
+def _outputs(backend: Backend, X: Array, level: float) -> Outputs:
+    F, M, _ = X.shape
+    return backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, level)

@@ -58,12 +58,12 @@ def strange_share(outputs: Array, talker: np.ndarray, N: int) -> float:
 
     Echo is loud when its talker is. Noise must belong to one of the talkers, too, but is like none of them.
     """
-    powers, belongs = np.asarray(outputs[::EVERY]), talker[::EVERY]
+    powers, belongs = dispatch.of(outputs).host(outputs[::EVERY]), talker[::EVERY]
     own = np.broadcast_to(belongs[:, :, None], powers.shape)
-    learned = np.asarray(unit(log_powers(_sums(powers, belongs, N))))
+    learned = unit(log_powers(_sums(powers, belongs, N)))
     reach = scaled_reach(UNLIKE_REACH, len(outputs)) // EVERY + 1
     about, whole = _unit(_window_sums(learned, reach)), _unit(learned.sum(0, keepdims=True))
-    features = np.asarray(unit(log_powers(powers)))
+    features = unit(log_powers(powers))
     fit = np.maximum((np.take_along_axis(about, own, axis=1) * features).sum(2), (whole[0][belongs] * features).sum(2))
     power = powers.sum(2)
     return float(power[fit < UNLIKE].sum() / max(float(power.sum()), float(np.finfo(np.float32).tiny)))

@@ -35,8 +35,8 @@ def auxiva(
 
     Parameters
     ----------
-    X : np.ndarray
-        (F, M, T) complex spectra of the microphones.
+    X : np.ndarray or torch.Tensor
+        (F, M, T) complex spectra of the microphones. The result is of the same kind and on the same device.
     n_sources : int, optional
         N; M by default.
     contrast : {"laplace", "gauss", "student-t", "generalised-gauss"} or Contrast

@@ -33,32 +33,32 @@ class Mixture:
     """A mixture of N directions and its EM; the weights (N, T) are those of all bins, which puts them in one order."""
 
     state: AngularMixture
-    weights: np.ndarray
+    weights: Array
     losses: list[float] = field(default_factory=list)
 
     def step(self) -> float:
         """One iteration; the loss per bin and frame as it began."""
-        spectra = self.state.outputs
+        spectra, backend = self.state.outputs, dispatch.of(self.weights)
         loss, share = self.state.step(self.weights)
-        loss -= COUNT * float(np.log(self.weights).sum())
+        loss -= COUNT * backend.total(backend.log(self.weights))
         share = share + COUNT
         self.weights = share / share.sum(0)
-        self.losses.append(loss / (spectra.n_bins * spectra.n_frames))
+        self.losses.append(float(loss) / (spectra.n_bins * spectra.n_frames))
         return self.losses[-1]
 
-    def masks(self) -> np.ndarray:
+    def masks(self) -> Array:
         """(F, N, T) posteriors, which sum to one wherever something is heard."""
         return self.state.posteriors(self.weights)
 
 
 def cacgmm(
-    X: np.ndarray,
+    X: Array,
     *,
     n_sources: int | None = None,
     n_iter: int = 50,
     tol: float = 1e-6,
     rng: int | np.random.Generator = 0,
-    start: np.ndarray | None = None,
+    start: Array | None = None,
     reference_mic: int = 0,
     callback: Callback | None = None,
 ) -> Separation:
@@ -122,7 +122,7 @@ def cacgmm(
     return separation(X, mixture, mixture.masks(), reference_mic, converged)
 
 
-def separation(X: np.ndarray, mixture: Mixture, masks: np.ndarray, reference_mic: int, converged: bool) -> Separation:
+def separation(X: Array, mixture: Mixture, masks: Array, reference_mic: int, converged: bool) -> Separation:
     """The masks on one microphone as a result."""
     loss = np.asarray(mixture.losses)
     message = f"converged in {len(loss)} iterations" if converged else f"stopped after {len(loss)} iterations"
@@ -130,13 +130,13 @@ def separation(X: np.ndarray, mixture: Mixture, masks: np.ndarray, reference_mic
 
 
 def fit(
-    X: np.ndarray,
+    X: Array,
     N: int,
     *,
     n_iter: int = 50,
     tol: float = 1e-6,
     rng: int | np.random.Generator = 0,
-    start: np.ndarray | None = None,
+    start: Array | None = None,
     callback: Callback | None = None,
 ) -> tuple[Mixture, bool]:
     """The mixture after its EM, and whether it converged; options as of `cacgmm`."""
@@ -148,7 +148,8 @@ def fit(
     backend = dispatch.of(X)
     outputs = _outputs(backend, X)
     if start is not None:
-        mixture = _mixture(backend, outputs, _directions(X, _checked(start, (F, N, T))))
+        masks = backend.array(_checked(start, (F, N, T)), X)
+        mixture = _mixture(backend, outputs, _directions(backend, X, masks))
     else:
         mixture = _begun(X, N, np.random.default_rng(rng), min(FIRST_ITERATIONS, n_iter))
     for i, loss in enumerate(mixture.losses):
@@ -163,7 +164,7 @@ def fit(
     return mixture, False
 
 
-def starts(X: np.ndarray, N: int, rng: int | np.random.Generator = 0) -> Iterator[Mixture]:
+def starts(X: Array, N: int, rng: int | np.random.Generator = 0) -> Iterator[Mixture]:
     """The beginnings of mixtures of N directions in X (F, M, T): a blind one, then that of the delays, if N of them stand out."""
     backend = dispatch.of(X)
     outputs = _outputs(backend, X)
@@ -173,26 +174,32 @@ def starts(X: np.ndarray, N: int, rng: int | np.random.Generator = 0) -> Iterato
         yield _mixture(backend, outputs, _steered(delays, len(X)))
 
 
-def _outputs(backend: Backend, X: np.ndarray) -> Outputs:
+def _outputs(backend: Backend, X: Array) -> Outputs:
     F, M, _ = X.shape
     return backend.outputs(X, np.broadcast_to(np.eye(M), (F, M, M)), M, mm.level(X))
 
 
-def _checked(start: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    start = np.asarray(start)
-    if start.shape != shape:
-        raise UsageError(f"start has shape {start.shape}", hint=f"masks (F, N, T) = {shape}")
-    if not np.isfinite(start).all() or start.min() < 0 or not start.any():
+def _checked(start: Array, shape: tuple[int, ...]) -> Array:
+    if not dispatch.known(start):
+        start = np.asarray(start)
+    if tuple(start.shape) != shape:
+        raise UsageError(f"start has shape {tuple(start.shape)}", hint=f"masks (F, N, T) = {shape}")
+    if not dispatch.of(start).is_finite(start) or start.min() < 0 or not start.any():
         raise UsageError("start is not made of shares between 0 and 1", hint="masks that sum to one over N")
     return start
 
 
 def _mixture(backend: Backend, outputs: Outputs, B: Array) -> Mixture:
-    N = B.shape[1]
-    return Mixture(backend.angular_mixture(outputs, B, DIFFUSE), np.full((N, outputs.n_frames), 1.0 / N))
+    N, state = B.shape[1], backend.angular_mixture(outputs, B, DIFFUSE)
+    return Mixture(state, _alike(backend, N, outputs.n_frames, state.B))
 
 
-def _begun(X: np.ndarray, N: int, rng: np.random.Generator, n_iter: int) -> Mixture:
+def _alike(backend: Backend, N: int, T: int, like: Array) -> Array:
+    """(N, T) weights that are the same for all."""
+    return backend.array(np.full((N, T), 1.0 / N), like)
+
+
+def _begun(X: Array, N: int, rng: np.random.Generator, n_iter: int) -> Mixture:
     """The better of two beginnings, a few iterations on."""
     tried = list(starts(X, N, rng))
     for mixture in tried:
@@ -206,31 +213,27 @@ def likelier(blind: Mixture, steered: Mixture) -> Mixture:
     return steered if steered.losses[-1] < blind.losses[-1] + MARGIN else blind
 
 
-def _directions(X: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def _directions(backend: Backend, X: Array, masks: Array) -> Array:
     """B (F, N, M, M): covariances of the directions under each mask."""
-    F, M, _ = X.shape
-    B = np.empty((F, masks.shape[1], M, M), np.complex128)
-    for f in range(F):
-        power = np.sum(np.abs(X[f]) ** 2, axis=0)
-        Z = X[f] / np.sqrt(np.where(power > 0, power, 1))
-        count = np.maximum(masks[f].sum(1), 1e-6)[:, None, None]
-        # not BLAS, whose sums depend on its number of threads
-        B[f] = np.einsum("nt,mt,kt->nmk", masks[f], Z, Z.conj()) * (M / count) + DIFFUSE * np.eye(M)
+    M = X.shape[1]
+    C, _ = backend.masked_covariances(X, masks)
+    count = backend.where(masks.sum(2) > 1e-6, masks.sum(2), 1e-6)[:, :, None, None]
+    B: Array = C * (M / count) + DIFFUSE * backend.array(np.eye(M), C)
     return B
 
 
-def _blind(backend: Backend, outputs: Outputs, X: np.ndarray, N: int, rng: np.random.Generator) -> np.ndarray:
+def _blind(backend: Backend, outputs: Outputs, X: Array, N: int, rng: np.random.Generator) -> Array:
     """B from a clustering of every bin by itself, with weights that are the same in all frames, put in one order."""
     F, M, T = X.shape
     A = rng.normal(size=(F, N, M, M)) + 1j * rng.normal(size=(F, N, M, M))
     B = A @ A.conj().swapaxes(2, 3)
     B *= M / np.trace(B, axis1=2, axis2=3).real[:, :, None, None]
     state = backend.angular_mixture(outputs, B + BLUR * np.eye(M), DIFFUSE)
-    weights = np.full((N, T), 1.0 / N)
+    weights = _alike(backend, N, T, state.B)
     for _ in range(BLIND_ITERATIONS):
         state.step(weights)
     order = permutation.align(state.posteriors(weights))
-    return np.asarray(np.take_along_axis(state.B, order[:, :, None, None], axis=1))
+    return backend.take_along(state.B, order[:, :, None, None], 1)
 
 
 def _steered(delays: np.ndarray, F: int) -> np.ndarray:
@@ -240,12 +243,16 @@ def _steered(delays: np.ndarray, F: int) -> np.ndarray:
     return np.asarray((1 - BLUR) * a[..., :, None] * a[..., None, :].conj() + BLUR * np.eye(M))
 
 
-def standing_out(X: np.ndarray, N: int) -> np.ndarray | None:
+def standing_out(X: Array, N: int) -> np.ndarray | None:
     """(N, M) delays in samples behind microphone 0 of the N clearest directions that are apart; None if there are fewer.
 
     A frame in which one talker is loud shows that talker's delays as the peaks of its generalised cross-correlations.
     """
-    lags, heights = _frame_delays(X)
+    F = len(X)
+    first, size = 1 + int(LOWEST_BIN * F), 2 * (F - 1) * UPSAMPLING
+    if size == 0 or first >= F:
+        return None
+    lags, heights = dispatch.of(X).frame_delays(X, first, UPSAMPLING, max(1, int(REACH * size)))
     chosen: list[np.ndarray] = []
     for t in np.argsort(-heights, kind="stable"):
         if heights[t] > 0 and all(np.abs(lags[t] - other).max() > APART for other in chosen):
@@ -253,26 +260,3 @@ def standing_out(X: np.ndarray, N: int) -> np.ndarray | None:
         if len(chosen) == N:
             return np.concatenate([np.zeros((N, 1)), np.stack(chosen)], axis=1)
     return None
-
-
-def _frame_delays(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, M - 1) delays of every frame, and (T,) how clearly they stand out: 1 for sound from one direction."""
-    F, M, T = X.shape
-    size = 2 * (F - 1) * UPSAMPLING
-    reach = max(1, int(REACH * size))
-    lags, heights = np.zeros((T, M - 1)), np.zeros(T)
-    first = 1 + int(LOWEST_BIN * F)
-    if size == 0 or first >= F:
-        return lags, heights
-    step = max(1, (1 << 20) // size)
-    for begin in range(0, T, step):
-        t = slice(begin, begin + step)
-        for m in range(1, M):
-            cross = X[:, m, t] * X[:, 0, t].conj()
-            cross /= np.maximum(np.abs(cross), np.finfo(cross.real.dtype).tiny)
-            cross[:first] = 0
-            correlation = np.fft.irfft(cross, n=size, axis=0)
-            near = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
-            lags[t, m - 1] = (near.argmax(0) - reach) / UPSAMPLING
-            heights[t] += near.max(0) * (size / (2 * (F - first) * (M - 1)))
-    return lags, heights

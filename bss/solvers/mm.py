@@ -36,8 +36,8 @@ def majorise_minimise(
 
     Parameters
     ----------
-    X : np.ndarray
-        (F, M, T) spectra of the microphones.
+    X : np.ndarray or torch.Tensor
+        (F, M, T) spectra of the microphones. The result is of the same kind and on the same device.
     contrast, update : Contrast, Update
         The source model and how the demixing is updated.
     n_sources : int, optional
@@ -74,7 +74,7 @@ def majorise_minimise(
     state = contrast.start(backend, outputs, np.random.default_rng(rng))
     losses: list[float] = []
     for i in range(n_iter):
-        losses.append(contrast.step(outputs, state, update) / F)
+        losses.append(float(contrast.step(outputs, state, update)) / F)  # of tensors the one value that an iteration fetches
         if not np.isfinite(losses[-1]):
             raise SolverError(
                 f"the separation diverged in iteration {i}", "its objective is no longer finite",
@@ -107,10 +107,9 @@ def first_demixing(backend: Backend, start: Array | None, X: Array, N: int) -> A
     F, M, _ = X.shape
     W = backend.identity(F, M, M, like=X)
     if start is not None:
-        if not dispatch.known(start):
-            start = np.asarray(start)
+        start = backend.array(start, like=X)
         if start.shape != (F, N, M):
-            raise UsageError(f"start has shape {start.shape}", hint=f"(F, N, M) = {(F, N, M)}")
+            raise UsageError(f"start has shape {tuple(start.shape)}", hint=f"(F, N, M) = {(F, N, M)}")
         if not backend.is_finite(start) or not start.any():
             raise UsageError("start holds NaN, infinite values or only zeros", hint="the demixing of a solve that converged")
         unit = backend.cast(start / abs(start).max(), X)
@@ -138,18 +137,18 @@ def check_spectra(X: Any) -> Array:
     backend = dispatch.of(X)
     if X.ndim != 3 or backend.precision(X) not in (np.complex64, np.complex128):
         raise InputError(
-            f"X is {X.dtype} of shape {X.shape}", "expected complex (F, M, T): bins, microphones, frames",
+            f"X is {X.dtype} of shape {tuple(X.shape)}", "expected complex (F, M, T): bins, microphones, frames",
             "X = bss.Stft(4096, 1024).forward(x)",
         )  # fmt: skip
     F, M, T = X.shape
     if M > T or F == 0 or M == 0:
         raise InputError(
-            f"X has shape {X.shape}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
+            f"X has shape {tuple(X.shape)}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
         )  # fmt: skip
     broken = not np.isfinite(backend.square_sum(X))
     for m in range(M if broken else 0):  # which it is, takes longer to tell
-        if not np.isfinite(backend.total(X[:, m].real) + backend.total(X[:, m].imag)):
+        if not math.isfinite(backend.total(X[:, m].real) + backend.total(X[:, m].imag)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
     silent = [m for m in range(M) if not X[:, m].any()]
     if 0 < len(silent) < M:

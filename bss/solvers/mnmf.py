@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Backend, FastMnmf, Outputs
+from bss.backends.protocol import Array, Backend, FastMnmf, Outputs
 from bss.errors import check_int
 from bss.solvers import updates
 from bss.solvers.contrasts import Gauss, Iterated
@@ -113,13 +113,13 @@ def fit(
     return without_demixing(solved, model.learned.wiener(reference_mic)), model.learned
 
 
-def first_diagonaliser(X: np.ndarray, N: int) -> np.ndarray:
+def first_diagonaliser(X: Array, N: int) -> Array:
     """(F, M, M): the demixing of a short AuxIVA in the first N rows, and background that is uncorrelated with it."""
     F, M, _ = X.shape
-    Q = np.zeros((F, M, M), np.complex128)
+    backend = dispatch.of(X)
+    Q = backend.identity(F, M, M, like=X)
     Q[:, :N] = majorise_minimise(X, Gauss(), updates.IP2, n_sources=N, n_iter=START_ITER, tol=0).demixing
     if N < M:
-        backend = dispatch.of(X)
         background(backend, backend.covariance(X), Q, N)
     return Q
 
@@ -143,7 +143,8 @@ class _Directional(Iterated):
         for n in range(M, N):  # of more sources than outputs, the rest come from somewhere between
             g[n] = rng.uniform(0.3, 1.0, M)
         g /= g.sum(1, keepdims=True)
-        loudness = np.einsum("nm,mt->nt", g, outputs.power())  # not BLAS, whose sums depend on its number of threads
+        powers = backend.host(outputs.power())
+        loudness = np.einsum("nm,mt->nt", g, powers)  # not BLAS, whose sums depend on its number of threads
         loudness /= loudness.mean(1, keepdims=True)
         B = rng.uniform(0.1, 1.0, (N, outputs.n_bins, K)) * np.einsum("nm,mf->nf", g, outputs.bin_power())[:, :, None]
         H = rng.uniform(0.1, 1.0, (N, K, outputs.n_frames)) * loudness[:, None]

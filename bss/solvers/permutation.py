@@ -3,6 +3,7 @@ phases between the microphones are those of a few delays."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,10 +87,11 @@ def shares(images: Array) -> Array:
 
 def unit(activity: Array) -> Array:
     """Activities in float32, of mean zero and length one over frames; constant ones are zero."""
-    backend = dispatch.of(activity)
-    v = backend.single(activity) - backend.single(activity.mean(2, keepdims=True))
+    backend, mean = dispatch.of(activity), activity.mean(2, keepdims=True)
+    v = backend.single(activity) - backend.single(mean)
     length = (backend.inner(v, v) ** 0.5)[:, :, None]
-    unit: Array = v / backend.where(length > numeric.CONSTANT, length, 1)
+    roundings = numeric.CONSTANT * (1 + abs(mean) * activity.shape[2] ** 0.5)  # of the mean, in every frame
+    unit: Array = v / backend.where(length > roundings, length, math.inf)
     return unit
 
 

@@ -181,7 +181,7 @@ def line_search(
 
     Near the end the loss falls by less than its roundings; there the gradient has to fall, and the loss not to rise by more.
     """
-    roundings = np.finfo(problem.x.dtype).eps * (1 + abs(point.loss))
+    roundings = np.finfo(problem.precision).eps * (1 + abs(point.loss))
     slope = float(np.sum(direction * point.gradient))
     if slope >= 0:
         return None

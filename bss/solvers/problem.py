@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Backend
-from bss.checks import check_shape
+from bss.backends.protocol import Array, Backend
+from bss.checks import check_layout, check_shape
 from bss.errors import SolverError, UsageError, check_int
 from bss.solvers.mm import Callback, check_sources
 from bss.solvers.result import Separation
@@ -24,7 +24,7 @@ GAUSSIAN_VALUE = {"logcosh": 0.374567207, "exp": -np.sqrt(0.5), "cube": 0.75}  #
 class Problem:
     """The data of one solve: x with its whitening K, and what the iterations leave behind."""
 
-    x: np.ndarray
+    x: Array
     K: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
@@ -37,13 +37,18 @@ class Problem:
         """Check what the user gave, and whiten."""
         check_int("n_iter", n_iter, 1)
         backend = dispatch.of(X)
-        if np.iscomplexobj(X):
+        if backend.precision(X).kind == "c":
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
-        x = check_shape(X, name="X")  # whitening tells whether all samples are finite
+        x = samples(X, name="X")  # whitening tells whether all samples are finite
         if n_sources is not None:
             n_sources = check_sources(n_sources, len(x))
         K, mean, covariance = whitening_matrix(x, n_sources)
         return cls(x, K, mean, np.sqrt(np.diag(covariance)), backend, callback)
+
+    @property
+    def precision(self) -> np.dtype[Any]:
+        """Of the samples."""
+        return self.backend.precision(self.x)
 
     def pass_over(
         self, W: np.ndarray, nonlinearity: str, stride: int, *, value: bool = True
@@ -65,7 +70,7 @@ class Problem:
 
     def held(self, W: np.ndarray) -> np.ndarray:
         """W as it is once W K is rounded to the precision of the samples, as it is for a pass and in the result."""
-        return np.asarray((W @ self.K).astype(self.x.dtype).astype(np.float64) @ np.linalg.pinv(self.K))
+        return np.asarray((W @ self.K).astype(self.precision).astype(np.float64) @ np.linalg.pinv(self.K))
 
     def enough(self, W: np.ndarray, tol: float, stride: int) -> float:
         """The largest entry of the relative gradient at which to stop: `tol`, or where more would mean nothing.
@@ -75,7 +80,7 @@ class Problem:
         """
         if stride > 1:
             return max(tol, float((stride / self.x.shape[1]) ** 0.5))
-        rounding = np.finfo(self.x.dtype).eps * np.sqrt(np.max((W @ self.K) ** 2 @ self.deviation**2))
+        rounding = np.finfo(self.precision).eps * np.sqrt(np.max((W @ self.K) ** 2 @ self.deviation**2))
         return max(tol, 4 * float(rounding))
 
     def note(self, loss: float) -> None:
@@ -88,10 +93,19 @@ class Problem:
 
     def finish(self, W: np.ndarray, converged: bool, advice: str) -> Separation:
         """The result of a rotation W (R, R) of the whitened data."""
-        B = (W @ self.K).astype(self.x.dtype)
+        B = self.backend.array((W @ self.K).astype(self.precision), like=self.x)
         n = len(self.losses)
         message = f"converged in {n} iterations" if converged else f"stopped after {n} iterations; {advice}"
         return Separation(B, self.x, np.asarray(self.losses), n, converged, message)
+
+
+def samples(X: Array, *, name: str) -> Array:
+    """X (M, n) as floating-point samples, or InputError; finite or not. A tensor stays where it is."""
+    if not dispatch.is_tensor(X):
+        return check_shape(X, name=name)
+    backend = dispatch.of(X)
+    check_layout(tuple(X.shape), backend.precision(X), name=name)
+    return X if backend.precision(X).itemsize in (4, 8) else backend.single(X)
 
 
 def symmetric_decorrelation(W: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ from bss.errors import UsageError
 class Separation:
     """What a solver found. `sources == demixing @ X` holds where there is a demixing, X being the array it was given.
 
+    Arrays are of the kind of X, NumPy's or torch's, and on its device.
+
     Attributes
     ----------
     demixing : np.ndarray or None
@@ -87,7 +89,7 @@ def mixing_of(separation: Separation, X: Array) -> Array:
     M, stacked = W.shape[-1], X if X.ndim == 3 else X[None]
     C = backend.covariance(stacked)
     C[~C.any((1, 2))] = backend.cast(backend.identity(M, M, like=C).real, C)  # an empty bin: as if its microphones were unrelated
-    V = W if W.ndim == 3 else W[None]
+    V = backend.double(W if W.ndim == 3 else W[None])
     CW = C @ V.conj().swapaxes(1, 2)
     A = backend.solve((V @ CW).swapaxes(1, 2), CW.swapaxes(1, 2)).swapaxes(1, 2)
     return backend.cast(A if X.ndim == 3 else A[0], W)

@@ -41,7 +41,8 @@ class JointSeparation(Separation):
     def stacked_demixing(self) -> np.ndarray:
         """(F, N, M (taps + 1)): W [I, -G^H], of the present frame and the past ones in the order of `stack`."""
         delayed = self.demixing @ self.dereverberation.filters.conj().swapaxes(1, 2)
-        return np.concatenate([self.demixing, -delayed], axis=2)
+        columns = [*self.demixing.swapaxes(0, 2), *(-delayed).swapaxes(0, 2)]  # (N, F) each
+        return dispatch.of(delayed).stack([column.swapaxes(0, 1) for column in columns], 2)
 
 
 @dataclass
@@ -166,7 +167,8 @@ def stack(X: np.ndarray, taps: int, delay: int) -> np.ndarray:
     A copy, taps + 1 times as large as X: no solver makes it.
     """
     F, M, T = X.shape
-    stacked = np.zeros((F, taps + 1, M, T), X.dtype)
+    backend = dispatch.of(X)
+    stacked = backend.array(np.zeros((F, taps + 1, M, T), backend.precision(X)), X)
     stacked[:, 0] = X
     for k in range(min(taps, T - delay)):
         stacked[:, k + 1, :, delay + k :] = X[:, :, : T - delay - k]

@@ -9,7 +9,8 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.numeric import floor
-from bss.checks import check_recording
+from bss.backends.protocol import Array
+from bss.checks import check_finite, check_layout, check_recording
 from bss.errors import InputError, UsageError, check_int
 
 
@@ -29,13 +30,13 @@ class Whitening:
         R, how many of the M channels are linearly independent, or how many were asked for.
     """
 
-    whitened: np.ndarray
+    whitened: Array
     matrix: np.ndarray
     mean: np.ndarray
     rank: int
 
 
-def whiten(x: np.ndarray, *, n_components: int | None = None) -> Whitening:
+def whiten(x: Array, *, n_components: int | None = None) -> Whitening:
     """Centre and whiten by the principal components of the covariance.
 
     Parameters
@@ -71,20 +72,26 @@ def whiten(x: np.ndarray, *, n_components: int | None = None) -> Whitening:
     >>> np.allclose(white.whitened @ white.whitened.T / 1000, np.eye(2))
     True
     """
-    x = check_recording(x)
+    if dispatch.is_tensor(x):
+        check_layout(tuple(x.shape), dispatch.of(x).precision(x), name="x")
+    else:
+        x = check_recording(x)
+    backend = dispatch.of(x)
     matrix, mean, _ = whitening_matrix(x, n_components)
-    whitened = matrix.astype(x.dtype) @ (x - mean.astype(x.dtype)[:, None])
-    return Whitening(whitened, matrix, mean, matrix.shape[0])
+    white, centre = (backend.cast(backend.array(a, x), x) for a in (matrix, mean))
+    return Whitening(white @ (x - centre[:, None]), matrix, mean, matrix.shape[0])
 
 
-def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def whitening_matrix(x: Array, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
-    mean, covariance = dispatch.of(x).moments(x)
+    backend = dispatch.of(x)
+    mean, covariance = backend.moments(x)
+    precision: np.dtype[Any] = backend.precision(x)
     if not np.isfinite(covariance).all():
-        check_recording(x, name="X")
+        check_finite(backend.host(x), name="X")
         raise InputError("the power of X overflows", "its samples are beyond single precision", "samples between -1 and 1")
     scale = np.sqrt(np.diag(covariance))
-    live = scale > 8 * np.finfo(x.dtype).eps * np.abs(mean)  # less is little but the rounding of a constant
+    live = scale > 8 * np.finfo(precision).eps * np.abs(mean)  # less is little but the rounding of a constant
     if not live.any():
         raise InputError("every channel is constant", "there is nothing to separate", "another recording, or `bss check`")
     # unit channels first: a quiet microphone is not a dependent one
@@ -93,7 +100,7 @@ def whitening_matrix(x: np.ndarray, n_components: int | None = None) -> tuple[np
     order = np.argsort(values)[::-1]
     values, vectors = values[order], vectors[:, order]
     size = 1 + (mean / unit) ** 2  # power of the samples, offset and all, in each unit channel
-    rank = int(np.sum(values > rank_threshold(x.dtype, values[0], size @ vectors**2)))
+    rank = int(np.sum(values > rank_threshold(precision, values[0], size @ vectors**2)))
     if n_components is None:
         n_components = rank
     check_int("n_components", n_components, 1)

@@ -150,7 +150,7 @@ def check_taps(X: np.ndarray, taps: int, delay: int) -> tuple[int, str]:
 
 def check_power(power: Any, X: np.ndarray) -> np.ndarray:
     """`power` as finite float64 (F, T), never negative, or UsageError."""
-    power = np.asarray(power)
+    power = dispatch.of(power).host(power) if dispatch.known(power) else np.asarray(power)
     expected = (X.shape[0], X.shape[2])
     if power.shape != expected or power.dtype.kind not in "fiu":
         raise UsageError(f"power is {power.dtype} of shape {power.shape}", hint=f"real, (F, T) = {expected}")

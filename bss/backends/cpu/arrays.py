@@ -15,6 +15,16 @@ def precision(x: np.ndarray) -> np.dtype[Any]:
     return x.dtype
 
 
+def array(x: Any, like: np.ndarray) -> np.ndarray:
+    """Any array as NumPy's, in its own precision."""
+    return np.asarray(x)
+
+
+def host(x: np.ndarray) -> np.ndarray:
+    """The array as NumPy's: itself."""
+    return x
+
+
 def cast(x: np.ndarray, like: np.ndarray) -> np.ndarray:
     """x in the precision of another array."""
     return x.astype(like.dtype)

@@ -9,9 +9,11 @@ import numpy as np
 from bss.backends import protocol
 from bss.backends.cpu import threads
 from bss.backends.cpu.arrays import (
+    array,
     cast,
     diagonal,
     double,
+    host,
     identity,
     in_parallel,
     inner,
@@ -35,6 +37,7 @@ from bss.backends.cpu.demixing.known_variance import KnownVariances
 from bss.backends.cpu.demixing.low_rank import LowRank
 from bss.backends.cpu.demixing.tiss import JointPrediction
 from bss.backends.cpu.instantaneous.passes import fourth_moments, ica_pass, moments, square_sum
+from bss.backends.cpu.masks import frame_delays, masked_covariances
 from bss.backends.cpu.models.cacgmm import AngularMixture
 from bss.backends.cpu.models.fastmnmf_state import FastMnmf
 from bss.backends.cpu.models.full_rank import FullRank
@@ -56,12 +59,12 @@ from bss.backends.cpu.outputs import Outputs
 from bss.backends.cpu.wpe import prediction_filters, without_prediction
 
 __all__ = [
-    "angular_mixture", "block_sums", "cast", "coherence", "covariance", "demix", "diagonal", "double", "fast_mnmf",
-    "fourth_moments", "full_rank", "grams", "grouping_pass", "ica_pass", "identity", "in_parallel", "inner", "inverse",
-    "is_finite", "join", "joint_prediction", "known_variances", "laplace_per_bin", "log", "log1p", "low_rank", "maximum",
-    "moments", "nmf", "ordering_pass", "outputs", "padded", "phase_fits", "phases_by_source", "pooled", "pooled_powers",
-    "precision", "prediction_filters", "principal", "pseudo_inverse", "single", "solve", "square_sum", "stack", "take_along",
-    "total", "where", "without_prediction",
+    "angular_mixture", "array", "block_sums", "cast", "coherence", "covariance", "demix", "diagonal", "double", "fast_mnmf",
+    "fourth_moments", "frame_delays", "full_rank", "grams", "grouping_pass", "host", "ica_pass", "identity", "in_parallel",
+    "inner", "inverse", "is_finite", "join", "joint_prediction", "known_variances", "laplace_per_bin", "log", "log1p",
+    "low_rank", "masked_covariances", "maximum", "moments", "nmf", "ordering_pass", "outputs", "padded", "phase_fits",
+    "phases_by_source", "pooled", "pooled_powers", "precision", "prediction_filters", "principal", "pseudo_inverse",
+    "single", "solve", "square_sum", "stack", "take_along", "total", "where", "without_prediction",
 ]  # fmt: skip
 
 BLOCK_BYTES = 1 << 21  # one temporary: about an L2 cache

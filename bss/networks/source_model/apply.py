@@ -11,7 +11,7 @@ SEGMENT_SECONDS are analysed once, for all that is to be known of them; of longe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from bss.backends.cpu import threads
 from bss.networks.files import Stamp, Weights, located, read, unfit
-from bss.networks.source_model import speech
+from bss.networks.source_model import speech, speech_score
 from bss.networks.source_model.features import features
 from bss.networks.source_model.inference import Mixer
 from bss.networks.source_model.speech import SpeechDistribution
@@ -34,12 +34,13 @@ SEGMENT_SECONDS, OVERLAP_SECONDS = 20.0, 1.0
 
 @dataclass(frozen=True)
 class Model:
-    """The network, its STFT and rate, and what it knows of speech."""
+    """The network, its STFT and rate, what it knows of speech, and what torch calls the device that it is to run on, if any."""
 
     network: Mixer
     stft: Stft
     rate: int
     speech: SpeechDistribution
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class SpeechMeasures:
     distance: list[float]
     voiced: list[float]
     syllables: list[float]
+    score: list[float]
 
 
 @lru_cache(maxsize=2)
@@ -85,9 +87,9 @@ def _loaded(path: Path, stamp: Stamp) -> Model:
         raise unfit(path, error) from None
 
 
-def load(weights: Weights = None) -> Model:
-    """The source model in a file, or the one that ships; read once, until the file changes."""
-    return _loaded(*located(weights, KIND))
+def load(weights: Weights = None, device: str | None = None) -> Model:
+    """The source model in a file, or the one that ships; read once, until the file changes. `device` is torch's name of one."""
+    return replace(_loaded(*located(weights, KIND)), device=device)
 
 
 def prepare(model: Model, tracks: np.ndarray, rate: int) -> Tracks:
@@ -104,18 +106,43 @@ def speech_measures(model: Model, tracks: Tracks) -> SpeechMeasures:
     N = len(tracks.samples)
     shared = tracks.spectra if model.stft == speech.PITCH_STFT else None
     whole = None if shared is None else speech.BAND_STFT.forward(tracks.samples)
-    distance, voiced, syllables = [], [], []
+    distance, voiced, syllables, score = [], [], [], []
+    judge = speech_score.load()
     for n in range(N):  # one by one: of a long recording the spectra of one track are enough to hold
         bands = speech.BAND_STFT.forward(tracks.samples[n : n + 1])[:, 0] if whole is None else whole[:, n]
         pitch = speech.PITCH_STFT.forward(tracks.samples[n : n + 1])[:, 0] if shared is None else shared[:, n]
         distance.append(model.speech.distance(speech.statistics(bands)))
         voiced.append(speech.voiced(pitch))
         syllables.append(speech.syllables(pitch))
-    return SpeechMeasures(distance, voiced, syllables)
+        score.append(judge(speech_score.numbers(bands, pitch)))
+    return SpeechMeasures(distance, voiced, syllables, score)
 
 
 def enhance(model: Model, tracks: Tracks) -> np.ndarray:
     """(N, n) float32: each of the tracks without the others. What is above half the model's rate stays as it is."""
+    samples = tracks.samples
+    enhanced = _by_threads(model, tracks) if model.device is None else _on_device(model, tracks, model.device)
+    if tracks.rate == model.rate:
+        return enhanced
+    correction = resample(enhanced - samples, model.rate, tracks.rate)[:, : tracks.original.shape[1]]
+    return np.asarray(tracks.original + correction, np.float32)
+
+
+def _on_device(model: Model, tracks: Tracks, device: str) -> np.ndarray:
+    """(N, k) the talkers at the model's rate: all tracks of a segment at once."""
+    from bss.networks.source_model import tensors  # imported here, as it loads torch
+
+    network, samples = tensors.TensorMixer(model.network, device), tracks.samples
+    total, enhanced = samples.sum(0), np.zeros_like(samples)
+    for piece in segments(samples.shape[1], model.rate):
+        own = samples[:, piece]
+        y = tensors.talkers(network, model.stft, tracks.spectra, np.concatenate((own, total[piece] - own)))
+        enhanced[:, piece] += y * crossfade(piece, samples.shape[1], model.rate)
+    return enhanced
+
+
+def _by_threads(model: Model, tracks: Tracks) -> np.ndarray:
+    """(N, k) the talkers at the model's rate, track by track and segment by segment."""
     samples = tracks.samples
     N, k = samples.shape
     total = samples.sum(0)
@@ -138,10 +165,7 @@ def enhance(model: Model, tracks: Tracks) -> np.ndarray:
     for (n, piece), y in zip(jobs, done, strict=True):
         assert y is not None  # every job was done
         enhanced[n, piece] += y * crossfade(piece, k, model.rate)
-    if tracks.rate == model.rate:
-        return enhanced
-    correction = resample(enhanced - samples, model.rate, tracks.rate)[:, : tracks.original.shape[1]]
-    return np.asarray(tracks.original + correction, np.float32)
+    return enhanced
 
 
 def _talker(model: Model, Y: np.ndarray, R: np.ndarray, n: int) -> np.ndarray:

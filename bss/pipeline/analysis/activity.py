@@ -43,18 +43,31 @@ def measure(y: np.ndarray, rate: int) -> Activity:
     ----------
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. Systems, Man and Cybernetics 9(1), 1979.
     """
-    size = max(1, round(FRAME_SECONDS * rate))
+    size = frame_size(rate)
     frames = -(-y.size // size)
     padded = np.zeros(frames * size, np.float64)
     padded[: y.size] = y
     power = np.mean(padded.reshape(frames, size) ** 2, axis=1)
+    level = float(np.mean(np.square(y, dtype=np.float64)))
+    return of_powers(power, y.size, rate, level)
+
+
+def frame_size(rate: int) -> int:
+    """Samples of a frame."""
+    return max(1, round(FRAME_SECONDS * rate))
+
+
+def of_powers(power: np.ndarray, n: int, rate: int, level: float | None = None) -> Activity:
+    """The activity of a source of n samples from the mean powers (T,) of its frames, and that of all samples, if known."""
+    size = frame_size(rate)
     if not power.any():
         return Activity(np.zeros((0, 2)), 0.0, None, None)
     active = _smoothed(power > _threshold(power), size / rate)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
-    spans = np.minimum(edges.reshape(-1, 2) * size, y.size) / rate
-    share = float(np.sum(spans[:, 1] - spans[:, 0]) * rate / y.size)
-    return Activity(spans, share, _db(float(np.mean(np.square(y, dtype=np.float64)))), _db(float(power[active].mean())))
+    spans = np.minimum(edges.reshape(-1, 2) * size, n) / rate
+    share = float(np.sum(spans[:, 1] - spans[:, 0]) * rate / n)
+    level = float(power.sum() * size / n) if level is None else level
+    return Activity(spans, share, _db(level), _db(float(power[active].mean())))
 
 
 def _threshold(power: np.ndarray) -> float:

@@ -32,6 +32,7 @@ TINY = float(np.finfo(np.float32).tiny)
 ANYBODY, MOVES = 0.1, 0.08
 ENDS = 3  # spans at either end of which delays are told
 ITERATIONS, CANDIDATES = 30, 3  # of FD-ICA
+FOLLOWED = "; the filters follow"  # ends a sentence on a talker who moves
 RAMP = 0.3  # share of the variance of a talker's delays that a ramp may leave
 
 
@@ -85,7 +86,7 @@ class Movement:
 
     def _sentence(self, n: int, span: tuple[float, float], mics: tuple[str, ...]) -> str:
         when = f"talker {n + 1} moves between {_clock(span[0])} and {_clock(span[1])}"
-        return f"{when}{self._delays_in_words(n, mics)}; the filters follow"
+        return f"{when}{self._delays_in_words(n, mics)}{FOLLOWED}"
 
     def _delays_in_words(self, n: int, mics: tuple[str, ...]) -> str:
         """The delay that changes most, at first and at last; empty if the talker is not heard at both ends."""

@@ -21,5 +21,5 @@ def speech_evidence(model: Model, tracks: Tracks) -> dict[str, Any]:
     return {
         "speech": [d < DISTANCE and v > VOICED and s > SYLLABLES for d, v, s in zip(distance, voiced, syllables, strict=True)],
         "speech_distance": distance, "speech_below": DISTANCE, "voiced": voiced, "voiced_above": VOICED,
-        "syllables": syllables, "syllables_above": SYLLABLES,
+        "syllables": syllables, "syllables_above": SYLLABLES, "speech_score": [round(value, 2) for value in measures.score],
     }  # fmt: skip

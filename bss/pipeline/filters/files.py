@@ -46,28 +46,48 @@ def load_filters(path: str | os.PathLike[str]) -> Filters:
     >>> filters.method, filters.apply(x).shape
     ('fastica', (2, 16000))
     """
-    from safetensors import SafetensorError, safe_open
-
     if not Path(path).is_file():
         raise InputError(
             f"{path} does not exist", "a file of filters is expected there", "write one: bss unmix ... --save-filters FILE"
         )
     try:
-        with safe_open(os.fspath(path), "np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        return filters_of(Path(path).read_bytes(), os.fspath(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read", error.strerror or str(error), "copy it again, or learn them again") from None
+
+
+def filters_of(data: bytes, name: str = "this") -> Filters:
+    """The filters in bytes that `Filters.to_bytes` made; `name` is that of their file.
+
+    Raises
+    ------
+    InputError
+        They contain no filters, or are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays, metadata = load(data), metadata_of(data)
+    except SafetensorError as error:
         raise InputError(
-            f"{path} contains no filters", f"safetensors says: {error}", "copy it again, or learn them again"
+            f"{name} contains no filters", f"safetensors says: {error}", "copy it again, or learn them again"
         ) from None
     if metadata.get("bss") != KIND:
         why = f"it contains a {metadata['bss']}" if "bss" in metadata else "it was not written by bss"
-        raise InputError(f"{path} contains no filters", why, "a file written by `bss unmix --save-filters`")
+        raise InputError(f"{name} contains no filters", why, "a file written by `bss unmix --save-filters`")
     try:
         return _checked(json.loads(metadata["filters"]), arrays)
     except (KeyError, TypeError, ValueError, IndexError, UsageError) as error:
         why = f"missing or inconsistent: {error}"
-        raise InputError(f"{path} contains no filters that this version of bss can use", why, "learn them again") from None
+        raise InputError(f"{name} contains no filters that this version of bss can use", why, "learn them again") from None
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """Of safetensors: a length in eight bytes, then JSON."""
+    size = int.from_bytes(data[:8], "little")
+    found: dict[str, str] = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    return found
 
 
 def _checked(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Filters:

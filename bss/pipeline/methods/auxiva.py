@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from bss.pipeline import devices
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.estimate import LinearEstimate, linear
 from bss.pipeline.windows import medium_window
@@ -18,7 +20,7 @@ class AuxIva:
     """Independent vector analysis by auxiliary functions."""
 
     name: str = "auxiva"
-    needs: Needs = Needs(success="room")
+    needs: Needs = Needs(success="room", tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About a quarter of a second."""
@@ -27,7 +29,8 @@ class AuxIva:
     def learn(self, task: Task) -> LinearEstimate:
         """One solve."""
         step = task.iterations(ITERATIONS)
-        solved = iva.auxiva(task.X, n_sources=task.n_sources, n_iter=ITERATIONS, rng=task.rng, callback=step)
+        solver = partial(iva.auxiva, n_sources=task.n_sources, n_iter=ITERATIONS, rng=task.rng, callback=step)
+        solved = devices.solve(task.device, task.X, solver)
         name = "overiva" if task.n_sources < len(task.x) else self.name
         return linear(name, task, {self.name: solved})
 

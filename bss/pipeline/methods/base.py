@@ -36,12 +36,15 @@ class Needs:
         It can estimate each talker at a different microphone.
     success : {"room", "desk"} or None
         The estimate of success that is calibrated for its tracks.
+    tensors : bool
+        Its solvers take tensors: with `devices.solve` it computes on the device of the task.
     """
 
     delay_free: bool = False
     more_talkers: bool = False
     per_mic: bool = True
     success: Literal["room", "desk"] | None = None
+    tensors: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Task:
         How many of the sounds are talkers; None if that is to be found out.
     others : bool
         Whether the method may separate another sound, which is none of N.
+    device : str
+        Where solvers compute, as `devices.solve` takes it; "cpu" for a method that does not need tensors.
     """
 
     x: np.ndarray = field(repr=False)
@@ -98,6 +103,7 @@ class Task:
     progress: Progress | None = None
     n_talkers: int | None = None
     others: bool = False
+    device: str = "cpu"
 
     def iterations(self, total: int, done: int = 0) -> Callable[[int, float], Any] | None:
         """A callback for a solver that reports the fraction of `total` iterations, `done` of which precede it."""

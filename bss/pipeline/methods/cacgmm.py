@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bss.backends import dispatch
+from bss.backends.protocol import Array
+from bss.pipeline import devices
 from bss.pipeline.filters.models import SpatialCovariances
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.estimate import cross_spectra_of_tracks
@@ -86,7 +89,7 @@ class Cacgmm:
     """Masks by a complex angular central Gaussian mixture model, then a full-rank spatial model of each talker."""
 
     name: str = "cacgmm"
-    needs: Needs = Needs(more_talkers=True)
+    needs: Needs = Needs(more_talkers=True, tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About a quarter of a second."""
@@ -94,8 +97,13 @@ class Cacgmm:
 
     def learn(self, task: Task) -> WienerEstimate:
         """Masks, then filters."""
+        with devices.memory(task.device):
+            return self._learn(task, devices.on(task.device, task.X))
+
+    def _learn(self, task: Task, X: Array) -> WienerEstimate:
+        """The same of X where it is to be computed; what comes of it is NumPy's, made when it is asked for."""
         assert task.stft is not None
-        X, total = task.X, MASK_ITERATIONS + FILTER_ITERATIONS
+        total, host = MASK_ITERATIONS + FILTER_ITERATIONS, dispatch.of(X).host
         mixture, converged = masks.fit(X, task.n_sources, n_iter=MASK_ITERATIONS, rng=task.rng, callback=task.iterations(total))
         shares = mixture.masks()
         first = masks.separation(X, mixture, shares, 0, converged)
@@ -105,11 +113,11 @@ class Cacgmm:
         message = f"{first.message}, followed by {FILTER_ITERATIONS} iterations of the full-rank model"
         loss = np.asarray(model.losses)
         last = without_demixing(Separation(None, X, loss, len(loss), converged, message), images)
-        stages = {"cacgmm": first, "full-rank": last}
-        n = task.x.shape[1]
+        stages = {"cacgmm": devices.at_home(first, task.X), "full-rank": devices.at_home(last, task.X)}
         return WienerEstimate(
-            self.name, stages, task.stft, n, task.rate, lambda mic: model.images(mic)[0], powers, model.covariances
-        )
+            self.name, stages, task.stft, task.x.shape[1], task.rate, lambda mic: host(model.images(mic)[0]), host(powers),
+            lambda: host(model.covariances()),
+        )  # fmt: skip
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
         """Always: the filtered talkers do not add up to the microphone."""

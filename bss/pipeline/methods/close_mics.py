@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from bss.pipeline import calibration
+from bss.pipeline import calibration, devices
 from bss.pipeline.analysis.subset_ica import SubsetSeparation, relative_powers
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.cautious import cautious
@@ -33,7 +34,7 @@ class CloseMics:
     """
 
     name: str = "fdica-per-mic"
-    needs: Needs = Needs()
+    needs: Needs = Needs(tensors=True)
     margin: float = 0.0
 
     def window(self, n: int, rate: int) -> Stft:
@@ -42,7 +43,8 @@ class CloseMics:
 
     def learn(self, task: Task) -> LinearEstimate:
         """As many talkers as microphones; talker k is that of microphone k."""
-        solved = fdica(task.X, n_iter=ITERATIONS, tol=0.0, callback=task.iterations(ITERATIONS))
+        solver = partial(fdica, n_iter=ITERATIONS, tol=0.0, callback=task.iterations(ITERATIONS))
+        solved = devices.solve(task.device, task.X, solver)
         order = _order(relative_powers(np.abs(solved.mixing) ** 2, np.abs(solved.sources) ** 2, task.X))
         n = task.x.shape[1]
         safe = cautious(solved.permuted(order), task.X, self.window(n, task.rate), n, task.rate, self.margin)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bss.backends import dispatch
+from bss.backends.protocol import Array
+from bss.pipeline import devices
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.cacgmm import WienerEstimate
 from bss.pipeline.windows import medium_window
@@ -20,7 +23,7 @@ class FastMnmf:
     """Fast multichannel non-negative matrix factorisation."""
 
     name: str = "fastmnmf"
-    needs: Needs = Needs(more_talkers=True)
+    needs: Needs = Needs(more_talkers=True, tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About a quarter of a second."""
@@ -28,16 +31,21 @@ class FastMnmf:
 
     def learn(self, task: Task) -> WienerEstimate:
         """One solve, and the images at every microphone."""
+        with devices.memory(task.device):
+            return self._learn(task, devices.on(task.device, task.X))
+
+    def _learn(self, task: Task, X: Array) -> WienerEstimate:
+        """The same of X where it is to be computed; what comes of it is NumPy's, made when it is asked for."""
         assert task.stft is not None
-        n_iter = ITERATIONS[task.effort]
+        n_iter, host = ITERATIONS[task.effort], dispatch.of(X).host
         solved, model = mnmf.fit(
-            task.X, n_sources=task.n_sources, n_iter=n_iter, tol=0.0, rng=task.rng, callback=task.iterations(n_iter)
+            X, n_sources=task.n_sources, n_iter=n_iter, tol=0.0, rng=task.rng, callback=task.iterations(n_iter)
         )
-        powers = [np.sum(np.abs(model.wiener(m)) ** 2, axis=(0, 2), dtype=np.float64) for m in range(len(task.x))]
-        n = task.x.shape[1]
+        powers = [np.sum(np.abs(host(model.wiener(m))) ** 2, axis=(0, 2), dtype=np.float64) for m in range(len(task.x))]
         return WienerEstimate(
-            self.name, {self.name: solved}, task.stft, n, task.rate, model.wiener, np.stack(powers, axis=1), model.covariances
-        )
+            self.name, {self.name: devices.at_home(solved, task.X)}, task.stft, task.x.shape[1], task.rate,
+            lambda mic: host(model.wiener(mic)), np.stack(powers, axis=1), lambda: host(model.covariances()),
+        )  # fmt: skip
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
         """Never: the talkers add up to the microphone."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from bss.pipeline import devices
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.effort import EFFORTS
 from bss.pipeline.methods.estimate import LinearEstimate, linear
@@ -18,7 +20,7 @@ class FdIca:
     """Frequency-domain ICA."""
 
     name: str = "fdica"
-    needs: Needs = Needs(success="room")
+    needs: Needs = Needs(success="room", tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About half a second."""
@@ -43,10 +45,11 @@ def separate_bins(task: Task, *, later: int = 0) -> Separation:
     With more microphones than sounds and `task.others` it may find one more sound.
     """
     effort = EFFORTS[task.effort]
-    return fdica.fdica(
-        task.X, n_sources=task.n_sources, n_iter=effort.ica, tol=0.0, rng=task.rng, candidates=effort.candidates, activity="log",
-        principal=task.effort == "fast", others=task.others, callback=task.iterations(effort.ica + later),
+    solver = partial(
+        fdica.fdica, n_sources=task.n_sources, n_iter=effort.ica, tol=0.0, rng=task.rng, candidates=effort.candidates,
+        activity="log", principal=task.effort == "fast", others=task.others, callback=task.iterations(effort.ica + later),
     )  # fmt: skip
+    return devices.solve(task.device, task.X, solver)
 
 
 FDICA = FdIca()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from bss.backends.protocol import Array
+from bss.pipeline import devices
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.effort import EFFORTS
 from bss.pipeline.methods.estimate import LinearEstimate, linear
@@ -28,7 +28,7 @@ class Ilrma:
     """FD-ICA and ILRMA; only FD-ICA with an effort that has no iterations for ILRMA."""
 
     name: str = "ilrma"
-    needs: Needs = Needs(success="room")
+    needs: Needs = Needs(success="room", tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About half a second."""
@@ -41,7 +41,7 @@ class Ilrma:
         if not effort.ilrma:
             return linear(self.name, task, {"fdica": first})
         callback = task.iterations(effort.ica + effort.ilrma, effort.ica)
-        return linear(self.name, task, {"fdica": first, "ilrma": refined(task.X, first, task.effort, task.rng, callback)})
+        return linear(self.name, task, {"fdica": first, "ilrma": refined(task, first, callback)})
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
         """With fewer talkers than microphones."""
@@ -52,17 +52,19 @@ class Ilrma:
         return signal_bytes(size) + spectra_bytes(size, variances=True)
 
 
-def refined(
-    X: np.ndarray, first: Separation, effort: str, rng: int, callback: Callable[[int, float], Any] | None = None
-) -> Separation:
-    """ILRMA of X (F, M, T), initialised by a separation that is nearly right."""
-    # scaled to a microphone, so that the NMF starts from the levels of the recording
-    first = scaling.projection_back(first, X)
-    basis, activation = fit_nmf(first.sources, COMPONENTS, rng=rng)
-    return majorise_minimise(
-        X, Nmf(COMPONENTS, basis, activation), updates.ISS, n_sources=first.demixing.shape[1], n_iter=EFFORTS[effort].ilrma,
-        tol=0.0, start=first.demixing, callback=callback,
-    )  # fmt: skip
+def refined(task: Task, first: Separation, callback: Callable[[int, float], Any] | None = None) -> Separation:
+    """ILRMA, initialised by a separation that is nearly right."""
+
+    def solver(X: Array) -> Separation:
+        # scaled to a microphone, so that the NMF starts from the levels of the recording
+        scaled = scaling.projection_back(devices.beside(first, X), X)
+        basis, activation = fit_nmf(scaled.sources, COMPONENTS, rng=task.rng)
+        return majorise_minimise(
+            X, Nmf(COMPONENTS, basis, activation), updates.ISS, n_sources=scaled.demixing.shape[1],
+            n_iter=EFFORTS[task.effort].ilrma, tol=0.0, start=scaled.demixing, callback=callback,
+        )  # fmt: skip
+
+    return devices.solve(task.device, task.X, solver)
 
 
 ILRMA = Ilrma()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from bss.pipeline import devices
 from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes
 from bss.pipeline.methods.estimate import LinearEstimate, linear
 from bss.signals.stft import Stft
@@ -19,11 +21,12 @@ ITERATIONS = 50  # typical number until convergence, for progress
 
 @dataclass(frozen=True)
 class Instantaneous:
-    """A solver for x = A s in the time domain."""
+    """A solver for x = A s in the time domain; `draws` says whether it has a random start."""
 
     name: str
-    solve: Callable[[Task], Separation]
-    needs: Needs = Needs(delay_free=True, success="desk")
+    solver: Callable[..., Separation]
+    draws: bool = True
+    needs: Needs = Needs(delay_free=True, success="desk", tensors=True)
 
     def window(self, n: int, rate: int) -> Stft | None:
         """None: it works in the time domain."""
@@ -31,7 +34,9 @@ class Instantaneous:
 
     def learn(self, task: Task) -> LinearEstimate:
         """One solve."""
-        return linear(self.name, task, {self.name: self.solve(task)})
+        options = {"rng": task.rng} if self.draws else {}
+        solver = partial(self.solver, n_sources=task.n_sources, callback=task.iterations(ITERATIONS), **options)
+        return linear(self.name, task, {self.name: devices.solve(task.device, task.x, solver)})
 
     def leaves_residual(self, n_sources: int, n_mics: int) -> bool:
         """With fewer talkers than microphones."""
@@ -42,7 +47,7 @@ class Instantaneous:
         return signal_bytes(size)
 
 
-FASTICA = Instantaneous("fastica", lambda t: fastica(t.x, n_sources=t.n_sources, rng=t.rng, callback=t.iterations(ITERATIONS)))
-INFOMAX = Instantaneous("infomax", lambda t: infomax(t.x, n_sources=t.n_sources, rng=t.rng, callback=t.iterations(ITERATIONS)))
-PICARD_O = Instantaneous("picard-o", lambda t: picard_o(t.x, n_sources=t.n_sources, rng=t.rng, callback=t.iterations(ITERATIONS)))
-JADE = Instantaneous("jade", lambda t: jade(t.x, n_sources=t.n_sources, callback=t.iterations(ITERATIONS)))
+FASTICA = Instantaneous("fastica", fastica)
+INFOMAX = Instantaneous("infomax", infomax)
+PICARD_O = Instantaneous("picard-o", picard_o)
+JADE = Instantaneous("jade", jade, draws=False)

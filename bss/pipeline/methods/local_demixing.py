@@ -116,7 +116,7 @@ def learn(X: np.ndarray, V: np.ndarray, per: int, span: float) -> tuple[np.ndarr
 
     def work(first: int, step: int) -> None:
         for part in parts[first::step]:
-            W[part], A[part] = _project(_covariances(X[part], V[part], per, window), N)
+            W[part], A[part] = project(_covariances(X[part], V[part], per, window), N)
 
     threads.run(work)
     return W, A
@@ -160,7 +160,7 @@ def _smooth(sums: np.ndarray, window: np.ndarray) -> np.ndarray:
     return out
 
 
-def _project(C: np.ndarray, N: int) -> tuple[np.ndarray, np.ndarray]:
+def project(C: np.ndarray, N: int) -> tuple[np.ndarray, np.ndarray]:
     """W (F, B, N, M) and A (F, B, M, N) by iterative projection from covariances C (F, B, N or N + 1, M, M).
 
     Eqs. 18-19 of Ono (2011): w = (W C_n)^-1 e_n, then w^H C_n w = 1. With M > N the remaining rows are a background that is

@@ -15,7 +15,7 @@ import numpy as np
 
 from bss.networks.files import Weights
 from bss.networks.source_model import apply
-from bss.pipeline import calibration
+from bss.pipeline import calibration, devices
 from bss.pipeline.analysis import roles, success, success_evidence
 from bss.pipeline.analysis.ordering import order_at
 from bss.pipeline.analysis.roles import Roles
@@ -127,7 +127,7 @@ class Neural:
     """FD-ICA, then the learned source model, or ILRMA if the model is not applied."""
 
     name: str = "neural"
-    needs: Needs = Needs(per_mic=False, success="room")
+    needs: Needs = Needs(per_mic=False, success="room", tensors=True)
 
     def window(self, n: int, rate: int) -> Stft:
         """About half a second."""
@@ -189,25 +189,30 @@ def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
 def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | tuple[dict[str, Any], Roles]:
     """Apply the source model to the talkers among tracks (N, n) at the reference microphone; only the evidence if it is not
     applicable."""
-    model = apply.load(task.weights)
+    model = apply.load(task.weights, devices.torch_name(task.device))
     prepared = apply.prepare(model, tracks, task.rate)
     evidence = speech_evidence(model, prepared)
     found = roles.everybody(len(tracks)) if task.n_talkers == len(tracks) else roles.assign(evidence, task.n_talkers)
     if not any(evidence["speech"]) and not found.beside_noise:
         return {"applied": False, "why": "no track sounds like speech", **evidence, "looks": 1}, found
-    linear_tracks, enhanced, refinement, looks = tracks, enhanced_talkers(model, prepared, found.talker), None, 1
+    linear_tracks, enhanced, refinement, looks = tracks, _on_device(task, model, prepared, found.talker), None, 1
     changes = _changes(enhanced, linear_tracks)
     again = LOOK_AGAIN + 10 * np.log10(max(len(tracks) - 1, 1))
     while looks < EFFORTS[task.effort].passes or (looks < MOST_LOOKS and max(changes) > again):
-        refinement = refine(task.x, task.rate, linear_tracks, enhanced, reference=task.reference)
+        refinement = refine(task.x, task.rate, linear_tracks, enhanced, reference=task.reference, device=task.device)
         linear_tracks = refinement.tracks
-        enhanced = enhanced_talkers(model, apply.prepare(model, linear_tracks, task.rate), found.talker)
+        enhanced = _on_device(task, model, apply.prepare(model, linear_tracks, task.rate), found.talker)
         changes, looks = _changes(enhanced, linear_tracks), looks + 1
     evidence |= {"looks": looks, "change_db": changes, "change_below_db": CHANGE}
     if max(changes) > CHANGE:
         why = "it would have changed a track so much that the result could not be trusted"
         return {"applied": False, "why": why, **evidence}, found
     return Enhancement(enhanced, linear_tracks, refinement, {"applied": True, "why": "", **evidence}, found)
+
+
+def _on_device(task: Task, model: apply.Model, tracks: apply.Tracks, talker: np.ndarray) -> np.ndarray:
+    with devices.memory(task.device):
+        return enhanced_talkers(model, tracks, talker)
 
 
 def estimated_gain(tracks: np.ndarray, rate: int) -> float:
@@ -242,7 +247,7 @@ def _without_model(first: LinearEstimate, task: Task, evidence: Mapping[str, Any
     W = first.separation.demixing
     if W.shape[1] != W.shape[2] or not EFFORTS[task.effort].ilrma:
         return replace(first, method="fdica", source_model=evidence)
-    second = refined(task.X, first.separation, task.effort, task.rng)
+    second = refined(task, first.separation)
     stages = {**first.stages, "ilrma": second}
     return replace(first, method="ilrma", separation=second, stages=stages, source_model=evidence)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from bss.pipeline import devices
 from bss.pipeline.filters.models import Demixing
 from bss.signals.stft import Stft, nearest_size
 from bss.signals.windows import fit_n_fft
@@ -27,7 +29,9 @@ class Refined:
     stft: Stft
 
 
-def refine(mixture: np.ndarray, rate: int, tracks: np.ndarray, estimates: np.ndarray, *, reference: int = 0) -> Refined:
+def refine(
+    mixture: np.ndarray, rate: int, tracks: np.ndarray, estimates: np.ndarray, *, reference: int = 0, device: str = devices.CPU
+) -> Refined:
     """Separate a recording (M, n) again, starting from tracks (N, n), with the variances of better estimates (N, n).
 
     A blind separation suffers from the small number of long windows. With variances that are nearly right it does not: in rooms
@@ -39,7 +43,10 @@ def refine(mixture: np.ndarray, rate: int, tracks: np.ndarray, estimates: np.nda
     X = stft.forward(mixture)
     V = np.abs(stft.forward(estimates)) ** 2
     start = demixing_of(X, stft.forward(tracks))
-    separation = majorise_minimise(X, Known(V), updates.IP, n_sources=len(tracks), n_iter=ITERATIONS, tol=0.0, start=start)
+    solver = partial(
+        majorise_minimise, contrast=Known(V), update=updates.IP, n_sources=len(tracks), n_iter=ITERATIONS, tol=0.0, start=start
+    )
+    separation = devices.solve(device, X, solver)
     back = scaling.projection_back(separation, X, reference_mic=reference)
     return Refined(stft.inverse(back.sources, n), Demixing(back.demixing, back.mixing), stft)
 

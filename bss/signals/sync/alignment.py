@@ -35,6 +35,8 @@ class MicAlignment:
         Its lag over time; None for a microphone that stays as it is.
     covered : tuple[tuple[int, int], ...]
         Spans of samples, in the time of the reference, in which it holds a recording.
+    cuts : tuple[int, ...]
+        For each of its jumps the first of its samples after it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class MicAlignment:
     agreement: float | None = None
     clock: Clock | None = field(default=None, repr=False)
     covered: tuple[Span, ...] = ()
+    cuts: tuple[int, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -115,12 +118,15 @@ class Alignment:
         n of the recording.
     rate : int
         Hz.
+    heard : int or None
+        The channel of the reference's recorder that the others were compared with; None for `reference`.
     """
 
     mics: tuple[MicAlignment, ...]
     reference: int
     samples: int
     rate: int
+    heard: int | None = None
 
     @property
     def changed(self) -> bool:

@@ -38,4 +38,7 @@ def place(reference: Reader, mic: Reader, before: Piece, after: Piece, guess: fl
 def _heard(reference: Reader, piece: Piece, start: int, count: int, rate: int) -> np.ndarray:
     """The reference, differentiated, in the time of the microphone's samples from `start` on."""
     first = (start / rate - piece.at(start / rate - piece.lag)) * rate
-    return np.diff(resampling.at(reference.x, first, 1.0 / (1.0 + piece.rate), count), prepend=np.float32(0))
+    step = 1.0 / (1.0 + piece.rate)
+    low = min(max(0, int(first) - resampling.HALF - 1), len(reference.x))
+    x = reference.x[low : max(low, int(first + count * step) + resampling.HALF + 2)]
+    return np.diff(resampling.at(x, first - low, step, count), prepend=np.float32(0))

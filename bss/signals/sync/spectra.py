@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bss.signals.stft import nearest_size
+from bss.signals.sync.applying import extent
 from bss.signals.sync.clock import Clock
 
 FRAME_SECONDS = 0.256  # jumps and delays of up to a third of it are seen in one look
@@ -80,14 +81,21 @@ class Reader:
         self.low = int(np.ceil(LOW * self.n_fft / rate))
         self.hz = np.arange(self.bins) * (rate / self.n_fft)
 
+    def extent(self) -> tuple[int, int]:
+        """The samples from the first to the last that is not zero."""
+        return extent(self.x)
+
+    def frames(self, first: np.ndarray) -> np.ndarray:
+        """(T, n_fft) samples of the frames that begin at these, all of which are inside the recording."""
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(self.x, self.n_fft)[first])
+
     def at(self, first: np.ndarray) -> np.ndarray:
         """(T, F) spectra of the frames that begin at these samples; zero where they are not inside the recording."""
         from scipy.fft import rfft
 
         n = self.x.shape[0]
         inside = (first >= 0) & (first + self.n_fft <= n)
-        view = np.lib.stride_tricks.sliding_window_view(self.x, self.n_fft)
-        X: np.ndarray = rfft(view[np.where(inside, first, 0)] * self.window, axis=1)[:, : self.bins]
+        X: np.ndarray = rfft(self.frames(np.where(inside, first, 0)) * self.window, axis=1)[:, : self.bins]
         X[~inside] = 0
         X[:, : self.low] = 0
         return X

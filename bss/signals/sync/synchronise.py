@@ -10,7 +10,7 @@ import numpy as np
 
 from bss.checks import check_recording
 from bss.errors import UsageError, check_choice, check_int
-from bss.signals.sync.alignment import Alignment, MicAlignment, blamed
+from bss.signals.sync.alignment import Alignment, MicAlignment, Span, blamed
 from bss.signals.sync.applying import extent, in_time
 from bss.signals.sync.clock import Clock
 from bss.signals.sync.modes import MODES
@@ -100,10 +100,10 @@ def sync(
     check_int("rate", rate, 1)
     check_choice("sync", mode, MODES)
     names = _as_many("names", names, [f"mic{k + 1}" for k in range(len(x))])
-    groups = _groups(_as_many("devices", devices, list(range(len(x)))))
+    groups = groups_of(_as_many("devices", devices, list(range(len(x)))))
     if mode == "off" or len(groups) < 2 or x.shape[1] < SHORTEST_SECONDS * rate:
         return Synchronised(x, Alignment(tuple(_untouched(n, c) for n, c in zip(names, x, strict=True)), 0, x.shape[1], rate))
-    reference, traces = _traces(x, rate, groups, mode)
+    reference, traces = find([Reader(_loudest(x, group), rate) for group in groups], mode)
     return _applied(x, rate, groups, reference, traces, names)
 
 
@@ -113,7 +113,7 @@ def _as_many(what: str, given: Sequence[object] | None, default: list) -> list: 
     return default if given is None else list(given)
 
 
-def _groups(devices: list[object]) -> list[list[int]]:
+def groups_of(devices: list[object]) -> list[list[int]]:
     """The channels of each device, in the order in which devices appear."""
     groups: dict[object, list[int]] = {}
     for channel, device in enumerate(devices):
@@ -121,11 +121,11 @@ def _groups(devices: list[object]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _traces(x: np.ndarray, rate: int, groups: list[list[int]], mode: str) -> tuple[int, list[Trace | None]]:
+def find(readers: Sequence[Reader], mode: str) -> tuple[int, list[Trace | None]]:
     """The device whose time is kept, and the clock of each beside it: the first, unless it alone shares no sound with others."""
     best: tuple[int, list[Trace | None]] = 0, []
-    for reference in (0, 1) if len(groups) > 2 else (0,):
-        traces = _beside(x, rate, groups, reference, mode)
+    for reference in (0, 1) if len(readers) > 2 else (0,):
+        traces = _beside(readers, reference, mode)
         if not best[1] or sum(t is not None for t in traces) > sum(t is not None for t in best[1]) + 1:
             best = reference, traces
         if sum(t is not None for t in traces) > 1:
@@ -133,25 +133,28 @@ def _traces(x: np.ndarray, rate: int, groups: list[list[int]], mode: str) -> tup
     return best
 
 
-def _beside(x: np.ndarray, rate: int, groups: list[list[int]], reference: int, mode: str) -> list[Trace | None]:
-    heard = Reader(_loudest(x, groups[reference]), rate)
-    first, last = extent(heard.x)
-    span = first / rate, last / rate
-    if last - first < SHORTEST_SECONDS * rate:
-        return [None] * len(groups)
+def _beside(readers: Sequence[Reader], reference: int, mode: str) -> list[Trace | None]:
+    heard = readers[reference]
+    first, last = heard.extent()
+    span = first / heard.rate, last / heard.rate
+    if last - first < SHORTEST_SECONDS * heard.rate:
+        return [None] * len(readers)
     found: list[Trace | None] = []
-    for k, group in enumerate(groups):
+    for k, mic in enumerate(readers):
         if k == reference:
             found.append(Trace(clock=Clock.steady(span[1]), jumps=(), cuts=(), agreement=1.0, needed=False))
         else:
-            mic = Reader(_loudest(x, group), rate)
             found.append(trace(heard, mic, span, drift=mode != "offset", force=mode == "drift"))
     return found
 
 
 def _loudest(x: np.ndarray, group: list[int]) -> np.ndarray:
     """(n,) float32 the loudest channel of a device."""
-    return np.asarray(max((x[c] for c in group), key=lambda c: float(np.vdot(c, c))), np.float32)
+    return np.asarray(x[_loudest_of(x, group)], np.float32)
+
+
+def _loudest_of(x: np.ndarray, group: list[int]) -> int:
+    return max(group, key=lambda c: float(np.vdot(x[c], x[c])))
 
 
 def _applied(
@@ -160,24 +163,33 @@ def _applied(
     needed = any(t is not None and t.needed for t in traces)
     y = np.array(x, np.float32) if needed else x
     mics: list[MicAlignment | None] = [None] * len(x)
-    heard = Reader(_loudest(x, groups[reference]), rate)
+    loudest = _loudest_of(x, groups[reference])
+    heard = Reader(np.asarray(x[loudest], np.float32), rate)
     for group, found in zip(groups, traces, strict=True):
         for c in group:
             if found is None or not found.needed:
-                agreement = None if found is None else round(found.agreement, 3)
-                mics[c] = _untouched(names[c], x[c], found=found is not None, agreement=agreement)
+                mics[c] = aligned(names[c], found, (extent(x[c]),))
                 continue
             covered = in_time(x[c].astype(np.float32, copy=False), rate, found.clock, found.cuts, y[c])
             for (_, a), (b, _) in itertools.pairwise(covered):
                 if b - a <= BRIDGED_SECONDS * rate:
                     bridge(heard, y[c], (a, b))
-            mics[c] = MicAlignment(
-                names[c], True, -found.clock.pieces[0].lag, found.clock.ppm, found.jumps, round(found.agreement, 3), found.clock,
-                covered,
-            )  # fmt: skip
+            mics[c] = aligned(names[c], found, covered)
     told = blamed([m for m in mics if m is not None], groups, reference)
-    return Synchronised(y, Alignment(tuple(told), groups[reference][0], x.shape[1], rate))
+    return Synchronised(y, Alignment(tuple(told), groups[reference][0], x.shape[1], rate, loudest))
 
 
-def _untouched(name: str, x: np.ndarray, *, found: bool = True, agreement: float | None = None) -> MicAlignment:
-    return MicAlignment(name, found, agreement=agreement, covered=(extent(x),))
+def aligned(name: str, found: Trace | None, covered: tuple[Span, ...]) -> MicAlignment:
+    """What was found for a microphone that holds a recording in these spans."""
+    if found is None or not found.needed:
+        return MicAlignment(
+            name, found is not None, agreement=None if found is None else round(found.agreement, 3), covered=covered
+        )
+    return MicAlignment(
+        name, True, -found.clock.pieces[0].lag, found.clock.ppm, found.jumps, round(found.agreement, 3), found.clock, covered,
+        found.cuts,
+    )  # fmt: skip
+
+
+def _untouched(name: str, x: np.ndarray) -> MicAlignment:
+    return MicAlignment(name, covered=(extent(x),))

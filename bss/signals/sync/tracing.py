@@ -106,7 +106,7 @@ def _loudest(reference: Reader, span: tuple[float, float], seconds: float) -> tu
     if span[1] - span[0] <= 1.5 * seconds:
         return span
     starts = np.arange(span[0], span[1] - seconds, seconds / 4)
-    cells = [reference.x[round(s * reference.rate) : round((s + seconds) * reference.rate)] for s in starts]
+    cells = (reference.x[round(s * reference.rate) : round((s + seconds) * reference.rate)] for s in starts)
     start = float(starts[int(np.argmax([float(np.vdot(c, c)) for c in cells]))])
     return start, start + seconds
 

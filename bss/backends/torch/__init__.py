@@ -1,0 +1,1 @@
+"""Arithmetic on torch tensors of any device, batched over bins."""

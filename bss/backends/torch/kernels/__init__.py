@@ -1,0 +1,1 @@
+"""Triton twins of the passes of an iteration: each reads the spectra once for all sources, and stores no products."""

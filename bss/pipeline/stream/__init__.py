@@ -1,0 +1,1 @@
+"""Long recordings: filters are learned from spans of them, and applied block by block."""

@@ -1,0 +1,1 @@
+"""Sounds as a separation leaves them, to tell talkers from others by."""
