@@ -92,6 +92,8 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
     place = output or default_folder(paths)
     if options["resume"]:
         unmix_stream.refuse_resume(paths, place)
+        if not unmix_stream.begun(place):
+            out.say(f"there is no unfinished run in {place}, so it begins from the start")
     with _threads(out, options["threads"]), open_blocks(paths, start=options["start"], end=options["end"]) as blocks:
         for k, name in enumerate(blocks.names):
             out.detail(f"mic {k + 1} = {name}")

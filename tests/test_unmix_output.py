@@ -164,3 +164,9 @@ def test_names_are_kept_for_talkers_that_were_not_counted() -> None:
     names = announced(recording, plan(x, RATE, UnmixOptions(n_sources=2)), FileOptions(linear=True))
     assert {"source1.wav", "source2.wav", "source3.wav", "linear/source3.wav", "noise.wav", "result.json"} <= set(names)
     assert "source4.wav" not in names
+
+
+def test_nothing_to_continue_is_said(tmp_path: Path) -> None:
+    done = unmix(save(tmp_path / "x.wav", desk(2, 2.0).mixture), "-o", tmp_path / "out", "--resume")
+    assert f"there is no unfinished run in {tmp_path / 'out'}, so it begins from the start" in done.stderr
+    assert "source2.wav" in listing(tmp_path / "out")
