@@ -10,11 +10,12 @@ DEMO := demo
 VOICES := $(patsubst %,fixtures/voices/%.flac,edward fiona george helena)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench docs clean
+.PHONY: help setup demo test fuzz lint format bench docs clean
 
 help:
 	@echo 'make demo    separate four talkers in a simulated room, and score the result'
 	@echo 'make test    lint, types and the whole test suite'
+	@echo 'make fuzz    try odd inputs: make fuzz N=100000'
 	@echo 'make lint    lint and types alone'
 	@echo 'make format  put the code into the house format'
 	@echo 'make bench   what things cost on this machine'
@@ -57,6 +58,12 @@ lint: $(VENV)/dev.stamp
 # a worker for each processor, up to four; the tests of a file stay together, and tests/conftest.py says which files begin
 test: lint
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations=20
+
+# make fuzz N=100000 SEED=7: odd inputs, options and files; each failure is printed as the command that repeats it
+N := 10000
+SEED := 0
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python tests/fuzz/cases.py --n $(N) --seed $(SEED)
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix

@@ -110,7 +110,7 @@ def seconds(command: list[str], cache: Path | None = None) -> tuple[float, bool]
     elapsed = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return elapsed, "compiling the kernels" in done.stderr
+    return elapsed, "compiling for this machine" in done.stderr
 
 
 def processes(folder: Path, method: str, runs: int) -> list[tuple[str, float, str]]:

@@ -1,11 +1,15 @@
+from . import batch as batch, estimators as estimators  # doors of their own
 from .errors import BssError as BssError, InputError as InputError, SolverError as SolverError, UsageError as UsageError
-from .metrics.score import Scores as Scores, score as score
+from .metrics.blind import BlindScores as BlindScores, score_blind as score_blind
+from .metrics.score import score as score
+from .metrics.scores import Scores as Scores
 from .metrics.si_sdr import si_sdr as si_sdr
 from .networks.denoiser.denoise import denoise as denoise
 from .pipeline.filters.files import load_filters as load_filters
 from .pipeline.filters.filters import Filters as Filters
 from .pipeline.live import Live as Live
 from .pipeline.result import Unmixed as Unmixed
+from .pipeline.scoring.files import ScoredFiles as ScoredFiles, score_files as score_files
 from .pipeline.unmix import unmix as unmix
 from .pipeline.unmix_file import UnmixedFiles as UnmixedFiles, unmix_file as unmix_file
 from .scenes.mixing import mix as mix

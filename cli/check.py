@@ -9,7 +9,7 @@ import click
 
 from bss.errors import InputError
 
-from .common import Output, announce_compiling, command
+from .common import SECONDS, Output, announce_compiling, command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @command("check")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--start", type=click.FloatRange(0), default=0.0, help="Start at this time in seconds.")
-@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End at this time in seconds.")
+@click.option("--start", type=SECONDS, default=0.0, help="Start at this time in seconds.")
+@click.option("--end", type=SECONDS, default=None, help="End at this time in seconds.")
 def check(out: Output, files: tuple[str, ...], start: float, end: float | None) -> None:
     """Check whether ONE recording, made by several microphones, can be separated. Writes nothing.
 

@@ -10,15 +10,21 @@ import difflib
 import functools
 import json
 import os
+import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bss.errors import BssError, UsageError
+
+from .ending import Terminated, printable, reports_to
+from .numbers import SECONDS as SECONDS, SEED as SEED, THREADS as THREADS, Number as Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,16 +49,16 @@ class Output:
     def say(self, text: str) -> None:
         """Print a message on stderr, unless -q."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def detail(self, text: str) -> None:
         """Print a detail on stderr, only with -v."""
         if self.verbose and not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, even with -q."""
-        click.echo(f"warning: {text}", err=True)
+        click.echo(printable(f"warning: {text}"), err=True)
 
     def emit(self, document: dict[str, Any]) -> None:
         """Print the JSON document on stdout, only with --json."""
@@ -63,15 +69,15 @@ class Output:
     def data(self, text: str) -> None:
         """Print the result on stdout, unless --json, where `emit` prints it."""
         if not self.as_json:
-            click.echo(text)
+            click.echo(printable(text))
 
     def console(self, *, stderr: bool = False) -> Console:
         """A rich console for tables, on stdout by default; plain text unless a terminal."""
-        from rich.console import Console
+        from .terminal import SafeConsole
 
         # piped output must not be wrapped at 80 columns
         width = None if (sys.stderr if stderr else sys.stdout).isatty() else 200
-        return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+        return SafeConsole(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
     @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float], None]]:
@@ -106,8 +112,19 @@ def announce_compiling(out: Output) -> None:
     """During this command, explain the wait when kernels have to be compiled, as they are once on every machine."""
     from bss.backends.cpu import compiling
 
-    message = "compiling for this machine, only once: this takes about ten seconds"
-    click.get_current_context().with_resource(compiling.announced(lambda: out.say(message)))
+    context = click.get_current_context()
+
+    def say() -> None:
+        from bss.pipeline import warming
+        from bss.pipeline.costs import duration
+
+        count = context.with_resource(warming.helpers())()
+        seconds = duration(warming.seconds_of_compiling(count))
+        out.say(f"compiling for this machine, only once: this takes about {seconds} (bss warmup does it ahead)")
+        if compiling.not_kept():
+            out.say(compiling.not_kept())
+
+    context.with_resource(compiling.announced(say))
 
 
 class OneOf(click.ParamType):
@@ -163,6 +180,8 @@ def command(name: str) -> Callable[[F], click.Command]:
         @functools.wraps(function)
         def run(as_json: bool, quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
             out = Output(as_json, quiet, verbose, debug)
+            if isinstance(options.get("output"), str):
+                options["output"] = _resolved(options["output"])
             sys.exit(_guarded(out, functools.partial(function, out, **options)))
 
         decorated: Any = run
@@ -178,14 +197,37 @@ def command(name: str) -> Callable[[F], click.Command]:
     return wrap
 
 
+def _resolved(output: str) -> str:
+    """A folder for results without "..": where it leads is what is written to, and what is said."""
+    if ".." not in Path(output).parts:
+        return output
+    place = os.path.realpath(output)
+    return place if os.path.isabs(output) or ".." in Path(os.path.relpath(place)).parts else os.path.relpath(place)
+
+
+def _interrupted(out: Output, error: KeyboardInterrupt) -> int:
+    if isinstance(error, Terminated):
+        return _failed(out, error, "ended from outside", "the program was told to end by a signal", "", 128 + error.args[0])
+    return _failed(out, error, "interrupted", "", "", 130)
+
+
+def _internal(out: Output, error: Exception) -> int:
+    """What nobody has foreseen: said as a fault of bss, with the command that shows it again."""
+    what = f"internal error: {type(error).__name__}: {error}"
+    again = shlex.join(["bss", *sys.argv[1:], *([] if out.debug else ["--debug"])])
+    hint = f"{again}  and report what it prints to {reports_to()}"
+    return _failed(out, error, what, "this is a fault of bss, not of your recording or your command", hint, 1)
+
+
 def _guarded(out: Output, work: Callable[[], Any]) -> int:
     """Run the work; whatever it raises becomes an exit code and a message."""
     try:
-        work()
+        with _without_warnings(out):
+            work()
     except BssError as error:
         return _failed(out, error, error.what, error.why, error.hint, error.exit_code)
     except KeyboardInterrupt as error:
-        return _failed(out, error, "interrupted", "", "", 130)
+        return _interrupted(out, error)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except BrokenPipeError:  # as with `| head`; the flush at exit must not fail either
@@ -198,19 +240,27 @@ def _guarded(out: Output, work: Callable[[], Any]) -> int:
     except MemoryError as error:
         return _failed(out, error, "not enough memory", str(error), "a shorter part with --start and --end", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: reported, with exit code 1
-        hint = "run it again with --debug, and report the traceback"
-        return _failed(out, error, f"internal error: {type(error).__name__}: {error}", "this is a bug in bss", hint, 1)
+        return _internal(out, error)
     return 0
+
+
+@contextlib.contextmanager
+def _without_warnings(out: Output) -> Iterator[None]:
+    """Warnings of libraries are for programmers: shown with --debug, or where Python was told what to do with them."""
+    with warnings.catch_warnings():
+        if not out.debug and not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield
 
 
 def _failed(out: Output, error: BaseException, what: str, why: str, hint: str, code: int) -> int:
     if out.debug:
         traceback.print_exception(error)
-    click.echo(f"error: {what}", err=True)
+    click.echo(printable(f"error: {what}"), err=True)
     if why:
-        click.echo(f"  why: {why}", err=True)
+        click.echo(printable(f"  why: {why}"), err=True)
     if hint:
-        click.echo(f"  try: {hint}", err=True)
+        click.echo(printable(f"  try: {hint}"), err=True)
     if not out.emitted:
         out.emit({"error": {"what": what, "why": why, "try": hint, "exit_code": code}})
     return code

@@ -9,7 +9,7 @@ import click
 
 from bss.pipeline.track_names import SUBTYPES
 
-from .common import OneOf, Output, command
+from .common import THREADS, Number, OneOf, Output, command
 
 if TYPE_CHECKING:
     from bss.networks.denoiser.files import Denoised
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", default="denoised", show_default=True,
               help="Folder for the results; for one file also a file name, or - for a WAV on stdout.")  # fmt: skip
-@click.option("--strength", type=float, default=1.0, show_default=True, help="Share of the noise to remove, 0 to 1.")
+@click.option("--strength", type=Number(0, 1), default=1.0, show_default=True, help="Share of the noise to remove, 0 to 1.")
 @click.option("--weights", default=None, help="Weights of your own denoiser [the built-in one].")
 @click.option(
     "--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Sample format of the results."
 )
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
+@click.option("--threads", type=THREADS, default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
 @click.option("--overwrite", "-y", is_flag=True, help="Replace existing results.")
 def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) -> None:
     """Remove noise from speech. Each of FILES is a separate recording, and every channel is processed independently.

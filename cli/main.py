@@ -16,6 +16,7 @@ import click
 from bss import __version__
 
 from .common import run_group
+from .ending import end_on_signals
 
 COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
@@ -23,10 +24,14 @@ COMMANDS = {
     "sync": "Put the recordings of several recorders in step.",
     "mix": "Simulate a recording of several talkers in a room, with ground truth.",
     "score": "Score separated tracks against the true sources.",
+    "batch": "Separate, score or simulate many recordings at once.",
+    "report": "Write a page to listen to a result, with what was found and how well it worked.",
     "denoise": "Remove noise from recordings of speech, or from separated tracks.",
     "train": "Train networks: autoencoders, a denoiser, a source model.",
     "check": "Check a recording for problems before separating it.",
     "voices": "Synthesise speech, as test voices.",
+    "warmup": "Compile what separations need, before the first one.",
+    "completion": "Print what makes a shell complete bss commands.",
 }
 # Imports create very many long-lived objects; collecting garbage as often as Python does by default takes a twentieth of the
 # time of a short command.
@@ -91,6 +96,7 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Entry point of the console script."""
     gc.set_threshold(GC_THRESHOLD)
+    end_on_signals()
     atexit.register(gc.freeze)  # skips the collection at exit, a sixth of the time of a short `bss unmix`
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot display must not stop the program
         if isinstance(stream, io.TextIOWrapper):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bss.errors import UsageError
 
-from . import mix_options, mix_report
-from .common import Output, command
-
-if TYPE_CHECKING:
-    from bss.scenes.recipe import Recipe
+from . import mix_options
+from .common import SEED, Number, Output, command
 
 # options that --scene takes from its file
 FROM_SCENE = {
@@ -30,26 +28,43 @@ FROM_SCENE = {
 @click.argument("voices", nargs=-1)
 @click.option("-o", "--output", default="mixed", show_default=True, help="Folder for the scene.")
 @click.option("--mics", "n_mics", type=click.IntRange(1, 256), default=2, show_default=True, help="Number of microphones.")
-@click.option("--talkers", "--sources", type=click.IntRange(1), default=None,
+@click.option("--talkers", "--sources", type=click.IntRange(1, 256), default=None,
               help="Number of talkers, drawn at random [all named files; from a folder one per microphone].")  # fmt: skip
-@click.option("--rt60", type=float, default=0.3, show_default=True, help="Reverberation time RT60 in seconds; 0: no echo.")
-@click.option("--room", default="6x5x3", show_default=True, help="Length x width x height in metres.")
-@click.option("--snr", "snr_db", type=float, default=30.0, show_default=True, help="Signal-to-noise ratio in dB; inf: no noise.")
 @click.option(
-    "--spacing", type=float, default=0.05, show_default=True, help="Distance between neighbouring microphones in metres."
+    "--rt60", type=Number(0, 1000), default=0.3, show_default=True, help="Reverberation time RT60 in seconds; 0: no echo."
+)
+@click.option("--room", default="6x5x3", show_default=True, help="Length x width x height in metres.")
+@click.option(
+    "--snr",
+    "snr_db",
+    type=Number(-100, 300, infinite=True),
+    default=30.0,
+    show_default=True,
+    help="Signal-to-noise ratio in dB; inf: no noise.",
+)
+@click.option(
+    "--spacing",
+    type=Number(0.001, 100),
+    default=0.05,
+    show_default=True,
+    help="Distance between neighbouring microphones in metres.",
 )
 @click.option("--levels", "levels_db", default=None, help="Level of each talker at microphone 1 in dB, such as 0,-3 [all equal].")
-@click.option("--seconds", type=float, default=None, help="Length; shorter voices are repeated [that of the longest voice].")
+@click.option(
+    "--seconds", type=Number(0.01, 86_400), default=None, help="Length; shorter voices are repeated [that of the longest voice]."
+)
 @click.option("--rate", type=click.IntRange(1000, 768_000), default=None, help="Sample rate in Hz [that of the first voice].")
 @click.option("--instantaneous", is_flag=True, help="Simulate a mixing desk instead of a room: no delays, no echo.")
 @click.option("--rir", multiple=True, metavar="FILES",
               help="Measured impulse responses instead of a room: a file per place, a channel per microphone.")  # fmt: skip
 @click.option("--noise", multiple=True, metavar="FILES", help="Sounds that are no talkers, each from a place of its own.")
-@click.option("--babble", type=click.IntRange(1), default=None, metavar="N",
+@click.option("--babble", type=click.IntRange(1, 256), default=None, metavar="N",
               help="As noise, N more voices all around, drawn from those of VOICES that are no talkers.")  # fmt: skip
-@click.option("--noise-snr", "noise_snr_db", type=float, default=5.0, show_default=True, metavar="DB",
+@click.option("--noise-snr", "noise_snr_db", type=Number(-100, 100), default=5.0, show_default=True, metavar="DB",
               help="Level of all talkers relative to --noise and --babble.")  # fmt: skip
-@click.option("--conversation", type=float, default=None, metavar="SECONDS", help="Talkers take turns of about this length.")
+@click.option(
+    "--conversation", type=Number(0.1, 3600), default=None, metavar="SECONDS", help="Talkers take turns of about this length."
+)
 @click.option("--join", multiple=True, metavar="TALKER@TIME[-TIME]",
               help="The talker is there from TIME on, or for this span.")  # fmt: skip
 @click.option("--move", multiple=True, metavar="TALKER:DEGREES[@TIME[-TIME]]",
@@ -67,7 +82,7 @@ FROM_SCENE = {
 @click.option("--agc", multiple=True, metavar="MIC", help="It is no microphone, but a mix of the others with automatic gain.")
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Random seed; the same voices and seed give the same bytes.",
@@ -94,7 +109,6 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
       bss mix --scene scene/scene.json -o again/
     """
     from bss.scenes import recipe as recipes
-    from bss.scenes.scene import scene_folder
     from bss.signals.paths import expand
 
     if output == "-":
@@ -103,15 +117,10 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
         _refuse_options_of_scene()
         recipe = recipes.load(scene, expand(voices) if voices else ())
     elif voices:
-        recipe = _new_recipe(out, voices, options)
+        recipe = recipes.from_voices(**ingredients(out, voices, options))
     else:
         raise UsageError("there are no voices", hint="bss mix anna.wav ben.wav -o scene/, or --scene scene.json")
-    names = [voice.name for voice in recipe.voices]
-    inputs = [sound.file for sound in (*recipe.voices, *recipe.noises, *recipe.responses)]
-    n_mics = recipe.options["n_mics"]
-    with scene_folder(Path(output), names, n_mics, inputs=inputs, overwrite=overwrite) as write:
-        made, notes = recipe.make()
-        files = write(made)
+    made, notes, files = recipe.write(Path(output), overwrite=overwrite)
     for note in notes:
         out.warn(note)
     _report(out, made.info, made.rate, Path(output), notes, files)
@@ -126,7 +135,8 @@ def _refuse_options_of_scene() -> None:
         )
 
 
-def _new_recipe(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -> Recipe:
+def ingredients(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `recipes.from_voices` for voices and the options of the command, which are used up."""
     from bss.scenes import recipe as recipes
     from bss.signals.paths import expand
 
@@ -152,7 +162,7 @@ def _new_recipe(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -
     options["room"] = _numbers("--room", options["room"], "x", "6x5x3")
     if options["levels_db"] is not None:
         options["levels_db"] = _numbers("--levels", options["levels_db"], ",", "0,-3")
-    return recipes.from_voices(chosen, options.pop("rate"), noises=noises, responses=responses, rng=seed, **options)
+    return {"files": chosen, "noises": noises, "responses": responses, "rng": seed, **options}
 
 
 def _babble(files: list[Path], talkers: list[Path], count: int | None, seed: int) -> list[Path]:
@@ -177,15 +187,20 @@ def _given(name: str) -> bool:
 
 def _numbers(option: str, text: str, separator: str, example: str) -> list[float]:
     try:
-        return [float(word) for word in text.lower().split(separator)]
+        numbers = [float(word) for word in text.lower().split(separator)]
     except ValueError:
-        raise UsageError(f"{option} {text} is invalid", f"expected numbers separated by {separator!r}", example) from None
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise UsageError(f"{option} {text} is invalid", f"expected numbers separated by {separator!r}", example)
+    return numbers
 
 
 def _report(out: Output, info: dict[str, Any], rate: int, folder: Path, notes: list[str], files: list[Path]) -> None:
     import shlex
 
-    for line in mix_report.description(info, rate):
+    from bss.scenes.description import description
+
+    for line in description(info, rate):
         out.say(line)
     names, n_mics = [voice["name"] for voice in info["voices"]], info["options"]["n_mics"]
     for k, place in enumerate(info.get("talkers", ())):

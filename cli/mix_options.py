@@ -10,19 +10,24 @@ if TYPE_CHECKING:
     from bss.scenes.behaviour import Behaviour
     from bss.scenes.faults import Fault
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-TIME = r"(?:\d+\.?\d*|\.\d+)"
+NUMBER = r"[+-]?(?:\d{1,9}\.?\d{0,9}|\.\d{1,9})"
+WHO = r"\d{1,4}"
+TIME = r"(?:\d{1,9}\.?\d{0,9}|\.\d{1,9})"
 SPAN = rf"(?:@(?P<start>{TIME})(?:-(?P<end>{TIME}))?)?"
 # what may be written, and an example
 FORMS = {
-    "--offset": (rf"(?:(?P<who>\d+):)?(?P<value>{NUMBER})", "[MIC:]SECONDS", "2, or 2:1.284 for microphone 2"),
-    "--drift": (rf"(?:(?P<who>\d+):)?(?P<value>{NUMBER})(?:@(?P<start>{TIME}))?", "[MIC:]PPM[@TIME]", "80, 2:41.3, or 2:-20@60"),
-    "--gap": (rf"(?P<who>\d+):(?P<value>{NUMBER})(?:@(?P<start>{TIME}))?", "MIC:SECONDS[@TIME]", "2:0.01, or 2:0.01@10"),
-    "--dropout": (rf"(?P<who>\d+){SPAN}", "MIC[@TIME[-TIME]]", "3, 3@8, or 3@8-12"),
-    "--hum": (rf"(?P<who>\d+)(?::(?P<value>{TIME}))?", "MIC[:HERTZ]", "3, or 3:60"),
-    "--agc": (r"(?P<who>\d+)", "MIC", "2"),
-    "--move": (rf"(?P<who>\d+):(?P<value>{NUMBER}){SPAN}", "TALKER:DEGREES[@TIME[-TIME]]", "1:70, or 1:-40@10-20"),
-    "--join": (rf"(?P<who>\d+)@(?P<start>{TIME})(?:-(?P<end>{TIME}))?", "TALKER@TIME[-TIME]", "3@20, or 3@20-40"),
+    "--offset": (rf"(?:(?P<who>{WHO}):)?(?P<value>{NUMBER})", "[MIC:]SECONDS", "2, or 2:1.284 for microphone 2"),
+    "--drift": (
+        rf"(?:(?P<who>{WHO}):)?(?P<value>{NUMBER})(?:@(?P<start>{TIME}))?",
+        "[MIC:]PPM[@TIME]",
+        "80, 2:41.3, or 2:-20@60",
+    ),
+    "--gap": (rf"(?P<who>{WHO}):(?P<value>{NUMBER})(?:@(?P<start>{TIME}))?", "MIC:SECONDS[@TIME]", "2:0.01, or 2:0.01@10"),
+    "--dropout": (rf"(?P<who>{WHO}){SPAN}", "MIC[@TIME[-TIME]]", "3, 3@8, or 3@8-12"),
+    "--hum": (rf"(?P<who>{WHO})(?::(?P<value>{TIME}))?", "MIC[:HERTZ]", "3, or 3:60"),
+    "--agc": (rf"(?P<who>{WHO})", "MIC", "2"),
+    "--move": (rf"(?P<who>{WHO}):(?P<value>{NUMBER}){SPAN}", "TALKER:DEGREES[@TIME[-TIME]]", "1:70, or 1:-40@10-20"),
+    "--join": (rf"(?P<who>{WHO})@(?P<start>{TIME})(?:-(?P<end>{TIME}))?", "TALKER@TIME[-TIME]", "3@20, or 3@20-40"),
 }
 
 

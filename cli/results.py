@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import report
 from .common import Output
 from .tracks import warn_of_gain, warn_of_leftovers
 
@@ -30,7 +31,7 @@ def say_written(out: Output, folder: str, document: dict[str, Any], options: dic
     if options["save_filters"] is not None:
         out.say(f"wrote the filters to {options['save_filters']}; bss apply separates other recordings of this room with them")
     warn_of_leftovers(out, Path(folder), {*document["outputs"]})
-    out.emit({**document, "folder": folder})
+    out.emit({**document, "folder": folder, **report.beside_tracks(out, Path(folder), options)})
 
 
 @contextlib.contextmanager

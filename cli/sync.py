@@ -10,7 +10,7 @@ import click
 
 from bss.pipeline.track_names import SUBTYPES, input_files, subtype_of
 
-from .common import OneOf, Output, announce_compiling, command
+from .common import SECONDS, THREADS, OneOf, Output, announce_compiling, command
 
 if TYPE_CHECKING:
     from bss.signals.audio import Recording
@@ -26,10 +26,10 @@ LEFT_OUT_SECONDS = 0.05
 @click.option("-o", "--output", default="synchronised", show_default=True, help="Folder for the files in step.")
 @click.option("--mode", type=OneOf(("auto", "offset", "drift")), default="auto", show_default=True,
               help="Correct what is found; only the start; or the rate of every clock, however little it is off.")  # fmt: skip
-@click.option("--start", type=click.FloatRange(0), default=0.0, help="Start at this time in seconds.")
-@click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End at this time in seconds.")
+@click.option("--start", type=SECONDS, default=0.0, help="Start at this time in seconds.")
+@click.option("--end", type=SECONDS, default=None, help="End at this time in seconds.")
 @click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Sample format of the files.")
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
+@click.option("--threads", type=THREADS, default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
 @click.option("--overwrite", "-y", is_flag=True, help="Replace existing files.")
 @click.option("--dry-run", is_flag=True, help="Say what was found, and write nothing.")
 def sync(out: Output, files: tuple[str, ...], output: str, **options: Any) -> None:

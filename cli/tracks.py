@@ -10,7 +10,7 @@ import click
 
 from bss.pipeline.track_names import SUBTYPES
 
-from .common import OneOf, Output
+from .common import SECONDS, THREADS, OneOf, Output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,31 +19,16 @@ def reading_and_writing(function: F) -> F:
     """The options for the part of the recording that is read, and for the format of the tracks."""
     for option in (
         click.option("--overwrite", "-y", is_flag=True, help="Replace existing tracks."),
-        click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="CPU threads [all]."),
+        click.option("--threads", type=THREADS, default=None, envvar="BSS_THREADS", help="CPU threads [all]."),
         click.option("--clip", type=OneOf(("common", "keep")), default="common", show_default=True,
                      help="If tracks would clip: lower all by one common gain, or keep the levels and write float."),
         click.option("--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True,
                      help="Sample format of the tracks."),
-        click.option("--end", type=click.FloatRange(0, min_open=True), default=None, help="End at this time in seconds."),
-        click.option("--start", type=click.FloatRange(0), default=0.0, help="Start at this time in seconds."),
+        click.option("--end", type=SECONDS, default=None, help="End at this time in seconds."),
+        click.option("--start", type=SECONDS, default=0.0, help="Start at this time in seconds."),
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-def channel_numbers(text: str) -> tuple[int, ...] | None:
-    """Indices, from 0, of the channels in a list such as 1-4,6, which counts from 1; None for "all"."""
-    from bss.errors import UsageError
-
-    if text.strip() == "all":
-        return None
-    chosen: list[int] = []
-    for part in text.split(","):
-        ends = [end.strip() for end in part.split("-")]
-        if len(ends) > 2 or not all(end.isdecimal() and int(end) > 0 for end in ends) or int(ends[0]) > int(ends[-1]):
-            raise UsageError(f"--channels {text} is not a list of channels", hint="--channels 1-4,6, counted from 1, or all")
-        chosen += range(int(ends[0]) - 1, int(ends[-1]))
-    return tuple(sorted(set(chosen)))
 
 
 def default_folder(paths: list[Path]) -> str:
@@ -75,8 +60,9 @@ def warn_of_gain(out: Output, gain: float) -> None:
 
 
 def warn_of_leftovers(out: Output, folder: Path, written: set[str]) -> None:
-    """Warn of tracks of an earlier run with more talkers, which are not deleted and could be mistaken for new ones."""
-    tracks = [p for pattern in ("source*.wav", "noise*.wav", "residual.wav") for p in sorted(folder.glob(pattern))]
-    old = [p.name for p in tracks if p.name not in written]
+    """Warn of tracks of an earlier run with more talkers."""
+    from bss.pipeline.track_names import leftovers
+
+    old = leftovers(folder, written)
     if old:
-        out.warn(f"{', '.join(old)} in {folder} are from an earlier run")
+        out.warn(old)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .common import OneOf, Output, command
+from .common import SEED, THREADS, Number, OneOf, Output, command
 
 KINDS = ("linear", "deep", "vae", "denoiser", "source-model")
 CODED = ("linear", "deep", "vae")
@@ -29,30 +29,30 @@ UNITS = {
 @click.option("--speech", multiple=True, required=True, help="Folder of clean speech, with one folder per talker.")
 @click.option("--noise", multiple=True, help="Folder of noises (denoiser); by default only synthetic ones.")
 @click.option("-o", "--output", required=True, help="Name of the model, and of its learning curve (.csv, .png).")
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), default=None, help="End after so many minutes, instead of --steps."
-)
-@click.option("--steps", type=click.IntRange(1), default=None, help="End after so many steps [by kind].")
-@click.option("--patience", type=click.IntRange(0), default=10, show_default=True,
+@click.option("--minutes", type=Number(0, 1e6, above=True), default=None, help="End after so many minutes, instead of --steps.")
+@click.option("--steps", type=click.IntRange(1, 10**9), default=None, help="End after so many steps [by kind].")
+@click.option("--patience", type=click.IntRange(0, 10**6), default=10, show_default=True,
               help="End after so many validations in a row without improvement; 0: never.")  # fmt: skip
 @click.option("--hold-out", multiple=True, help="Name of a talker or noise, or part of it, to leave out.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same data and seed give the same model.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same data and seed give the same model.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training.")
-@click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), default=None, help="The highest learning rate [by kind]."
-)
-@click.option("--batch", "size", type=click.IntRange(1), default=None, help="Examples in a step [by kind].")
-@click.option("--codes", type=click.IntRange(1), default=None, help="Size of the code (linear, deep, vae) [32].")
+@click.option("--learning-rate", type=Number(0, 100, above=True), default=None, help="The highest learning rate [by kind].")
+@click.option("--batch", "size", type=click.IntRange(1, 1 << 16), default=None, help="Examples in a step [by kind].")
+@click.option("--codes", type=click.IntRange(1, 1 << 14), default=None, help="Size of the code (linear, deep, vae) [32].")
 @click.option("--sizes", default=None, help="Sizes of the encoder's layers, such as 512,256 (deep, vae).")
-@click.option("--beta", type=float, default=None, help="Weight of the KL divergence (vae) [1].")
-@click.option("--anneal", type=click.IntRange(0), default=None, help="Steps over which that weight rises (vae) [1000].")
-@click.option("--bottleneck", type=click.IntRange(0), default=None, help="Size of a variational code (denoiser) [0: none].")
+@click.option("--beta", type=Number(0, 1e6), default=None, help="Weight of the KL divergence (vae) [1].")
+@click.option("--anneal", type=click.IntRange(0, 10**9), default=None, help="Steps over which that weight rises (vae) [1000].")
+@click.option(
+    "--bottleneck", type=click.IntRange(0, 1 << 14), default=None, help="Size of a variational code (denoiser) [0: none]."
+)
 @click.option("--start", default=None, help="Model to start from, to adapt it to your noise (denoiser).")
-@click.option("--waveform", type=click.FloatRange(0), default=None,
+@click.option("--waveform", type=Number(0, 1e6), default=None,
               help="Weight of the waveform error in dB (denoiser) [0.02].")  # fmt: skip
-@click.option("--scenes", type=click.IntRange(10), default=None, help="Rooms to simulate for training (source-model) [200].")
+@click.option(
+    "--scenes", type=click.IntRange(10, 10**6), default=None, help="Rooms to simulate for training (source-model) [200]."
+)
 @click.option("--device", type=OneOf(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute.")
-@click.option("--threads", type=click.IntRange(1), default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
+@click.option("--threads", type=THREADS, default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
 @click.option("--overwrite", "-y", is_flag=True, help="Replace an existing model, or an interrupted training.")
 def train(out: Output, kind: str, output: str, **options: Any) -> None:
     """Train a network: linear, deep or vae (autoencoders of spectra), denoiser (for bss denoise), source-model (for bss unmix).

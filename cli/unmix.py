@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bss.pipeline.methods.registry import NAMES
-from bss.pipeline.options import EFFORTS, UnmixOptions
+from bss.pipeline.options import EFFORTS, MOST_SOURCES, UnmixOptions, channel_numbers
 from bss.pipeline.track_names import subtype_of
 from bss.signals.sync.modes import MODES
 
-from . import unmix_live, unmix_stream
-from .common import OneOf, Output, announce_compiling, command
+from . import report, unmix_live, unmix_stream
+from .common import SEED, Number, OneOf, Output, announce_compiling, command
 from .progress import STYLES
 from .results import filters_file, say_success, say_written
-from .tracks import channel_numbers, check_output, default_folder, reading_and_writing, warn_of_gain
+from .tracks import check_output, default_folder, reading_and_writing, warn_of_gain
 
 if TYPE_CHECKING:
+    from bss.pipeline.memory import Budget
     from bss.pipeline.plan import Plan
     from bss.pipeline.result import Unmixed
     from bss.pipeline.whole_files import FileOptions
@@ -50,13 +51,14 @@ LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": 
 @reading_and_writing
 @click.option("--weights", default=None, help="File of your own source model, instead of the built-in one.")
 @click.option("--denoise", is_flag=True, help="Remove noise from the tracks, as bss denoise does; also writes the linear tracks.")
-@click.option("--strength", type=float, default=1.0, show_default=True,
+@click.option("--strength", type=Number(0, 1), default=1.0, show_default=True,
               help="With --denoise: share of the noise to remove, 0 to 1.")  # fmt: skip
 @click.option("--linear", is_flag=True, help="Also write the tracks before the source model and denoising, to linear/.")
 @click.option("--keep-noise", is_flag=True,
               help="Write every sound that is no talker by itself, as noise1.wav ..., instead of all in noise.wav.")  # fmt: skip
+@click.option("--report", is_flag=True, help="Also write report.html, a page to listen to the tracks.")
 @click.option("--save-filters", default=None, metavar="FILE", help="Also write the filters to FILE, for bss apply.")
-@click.option("--seed", type=click.IntRange(0), default=DEFAULTS.rng, show_default=True,
+@click.option("--seed", type=SEED, default=DEFAULTS.rng, show_default=True,
               help="Random seed; the same input and seed give the same tracks.")  # fmt: skip
 @click.option("--max-memory", default=None, metavar="SIZE",
               help="Memory to use, as 2G; longer recordings are separated in pieces [a quarter of all, 4G at most].")  # fmt: skip
@@ -86,10 +88,12 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
         unmix_live.live(out, files, output, _n_sources(options["sources"]), options)
         return
     out.progress_style = options["progress"]
-    requested, budget = _requested(options), memory.budget(options["max_memory"])
+    requested, budget = requested_options(options), memory.budget(options["max_memory"])
     clock = time.perf_counter()
     paths = expand(files)
     place = output or default_folder(paths)
+    if options["report"]:
+        report.refuse_early(place, overwrite=options["overwrite"])
     if options["resume"]:
         unmix_stream.refuse_resume(paths, place)
         if not unmix_stream.begun(place):
@@ -100,18 +104,21 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
         if budget.note:
             out.warn(budget.note)
         if costs.fits(blocks, requested, budget) and not (options["resume"] and unmix_stream.begun(place)):
-            _in_memory(out, blocks, requested, place, clock, options)
+            _in_memory(out, blocks, requested, budget, place, clock, options)
         else:
             costs.refuse(blocks, requested, budget)
             unmix_stream.in_pieces(out, blocks, requested, budget, place, _file_options(options), options)
 
 
-def _in_memory(out: Output, blocks: FileBlocks, requested: UnmixOptions, place: str, clock: float, options: Any) -> None:
+def _in_memory(
+    out: Output, blocks: FileBlocks, requested: UnmixOptions, budget: Budget, place: str, clock: float, options: Any
+) -> None:
     from bss.pipeline import costs
     from bss.pipeline.unmix_file import whole
 
     recording = whole(blocks)
     plan = _plan(recording, requested)
+    costs.refuse_plan(plan.memory, plan.choice.method.name, budget)
     seconds = {"read": time.perf_counter() - clock - sum(plan.seconds.values())}
     _say(out, recording, plan)
     if options["dry_run"]:
@@ -134,7 +141,7 @@ def _file_options(options: dict[str, Any]) -> FileOptions:
     )
 
 
-def _requested(options: dict[str, Any]) -> UnmixOptions:
+def requested_options(options: dict[str, Any]) -> UnmixOptions:
     """The options of the separation; errors in them, in weights or strength are raised before any file is read."""
     from bss.errors import UsageError
     from bss.networks.denoiser.denoise import check_strength
@@ -165,8 +172,10 @@ def _n_sources(text: str) -> int | None:
 
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal()) or not text.strip("0"):
         raise UsageError(f"--sources {text} is not a number of talkers", hint="--sources 2, or --sources auto")
+    if len(text) > 4 or int(text) > MOST_SOURCES:
+        raise UsageError(f"--sources {text[:30]} is out of range", hint=f"1 to {MOST_SOURCES}, or --sources auto")
     return int(text)
 
 

@@ -151,12 +151,32 @@ OPTIONS = [
     Case(
         "--end before --start", "unmix two.wav --start 2 --end 1", "start=2.0 and end=1.0 leave nothing to read", "", SPAN, 2,
     ),
-    Case("--start nan", "unmix two.wav --start nan", "start=nan and end=None leave nothing to read", "", SPAN, 2),
-    Case(
-        "--start is no number", "unmix two.wav --start soon", "^--start: 'soon' is not a valid float.*", "", HELP, 2,
+    *(
+        Case(f"{words}", f"{command} {words}", f"{words} is out of range", "", hint, 2)
+        for command, words, hint in (
+            ("unmix two.wav", "--start nan", "0 to 1000000000"),
+            ("unmix two.wav", "--end 1e308", "0 to 1000000000"),
+            ("unmix two.wav", "--end inf", "0 to 1000000000"),
+            ("check two.wav", "--end inf", "0 to 1000000000"),
+            ("unmix two.wav --denoise", "--strength nan", "0 to 1"),
+            ("unmix two.wav", "--sources 99999999999999999999", "1 to 1024, or --sources auto"),
+            ("mix one.wav", "--rt60 inf", "0 to 1000"),
+            ("mix one.wav --instantaneous", "--rt60 nan", "0 to 1000"),
+            ("mix one.wav --instantaneous", "--rt60 -1", "0 to 1000"),
+            ("mix one.wav", "--snr nan", "-100 to 300, or inf"),
+            ("mix one.wav", "--spacing inf", "0.001 to 100"),
+            ("mix one.wav", "--seconds 1e300", "0.01 to 86400"),
+        )
     ),
-    Case("--seed -1", "unmix two.wav --seed -1", "--seed: -1 is not in the range x>=0", "", HELP, 2),
-    Case("--threads 0", "unmix two.wav --threads 0", "--threads: 0 is not in the range x>=1", "", HELP, 2),
+    Case(
+        "more talkers than can be told apart", "unmix two.wav --sources 9", "9 talkers requested, from 2 usable microphones",
+        "more than 4 for each microphone cannot be told apart by any method", "at most 8 talkers, or auto, which counts them", 2,
+    ),
+    Case(
+        "--start is no number", "unmix two.wav --start soon", "--start soon is not a number", "", "0 to 1000000000", 2,
+    ),
+    Case("--seed -1", "unmix two.wav --seed -1", "--seed: -1 is not in the range 0<=x<=18446744073709551615", "", HELP, 2),
+    Case("--threads 0", "unmix two.wav --threads 0", "--threads: 0 is not in the range 1<=x<=4096", "", HELP, 2),
     Case(
         "--max-memory that is no size", "unmix two.wav --max-memory lots", "--max-memory lots is not a size", "",
         "--max-memory 2G, or --max-memory 500M", 2,
@@ -240,7 +260,7 @@ OTHERS = [
     Case(
         "one argument", "score one.wav", "expected two arguments, REFERENCES and ESTIMATES, but there are 1",
         "expected the true and the separated tracks",
-        'folders, or globs in quotes: bss score "truth/*.wav" "sources/*.wav"', 2,
+        'folders, or globs in quotes: bss score "truth/*.wav" "sources/*.wav"; or --no-reference', 2,
     ),
     Case("missing estimates", "score one.wav onn.wav", "onn.wav does not exist", "", "^did you mean one.wav.*"),
     Case(

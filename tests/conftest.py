@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from array_kinds import Kind, every_kind
@@ -26,55 +23,6 @@ LONG = (
     ("test_train_command",),
     ("test_source_model",),
 )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Workers of pytest-xdist share the compiled kernels."""
-    if hasattr(config, "workerinput"):
-        compile_each_kernel_once()
-
-
-def compile_each_kernel_once() -> None:
-    """While one process compiles a kernel for some types, others that want the same wait, and then find it on disk."""
-    try:
-        import fcntl
-    except ImportError as error:
-        raise pytest.UsageError("workers lock the kernels' files as only POSIX can: run the tests without -n") from error
-    from numba.core.caching import IndexDataCacheFile, NullCache
-    from numba.core.compiler_lock import global_compiler_lock
-    from numba.core.dispatcher import Dispatcher
-
-    compiled, saved = Dispatcher.compile, IndexDataCacheFile.save
-
-    def locked(path: Path, call: Callable[..., Any], *arguments: Any) -> Any:
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            return call(*arguments)
-
-    def compile_or_wait(kernel: Any, types: Any) -> Any:
-        if isinstance(kernel._cache, NullCache):  # a part of the kernel that calls it
-            return compiled(kernel, types)
-        of_types = hashlib.sha256(f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}{types}".encode()).hexdigest()
-        with global_compiler_lock:  # this one first, always: threads compile too
-            return locked(Path(kernel._cache.cache_path, f"{of_types[:16]}.lock"), compiled, kernel, types)
-
-    def save(index: Any, key: Any, data: Any) -> None:
-        """numba gives files their names by the index that it read, so of two processes each might overwrite the other's."""
-        locked(Path(f"{index._index_path}.lock"), saved, index, key, data)
-
-    Dispatcher.compile, IndexDataCacheFile.save = compile_or_wait, save
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Throw compiled kernels away that are older than a source: numba looks at the file of a kernel, not at what it calls."""
-    if hasattr(session.config, "workerinput"):  # the process that starts the workers has done it
-        return
-    compiled_from = [ROOT / "bss" / "backends" / "cpu", ROOT / "bss" / "networks"]
-    sources = [ROOT / "bss" / "backends" / "numeric.py", *(f for folder in compiled_from for f in folder.rglob("*.py"))]
-    newest = max(source.stat().st_mtime for source in sources)
-    for compiled in (path for folder in compiled_from for path in folder.rglob("*.nb[ic]")):
-        if compiled.stat().st_mtime < newest:
-            compiled.unlink()
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses, and before pytest-xdist reads the groups

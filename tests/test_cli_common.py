@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from recordings import BSS, desk, listing, run, save, spawn
 
 from bss.errors import BssError, InputError, QualityError, SolverError, UsageError
+from bss_cli.batch import SUBCOMMANDS
 from bss_cli.common import SCHEMA, Output, command
 from bss_cli.main import COMMANDS, LazyGroup, cli
 
@@ -57,14 +58,15 @@ ENDS: list[tuple[BaseException, int, str]] = [
     (OSError(28, "No space left on device", "a.wav"), 3,
      "error: a.wav: No space left on device\n  why: the operating system refused it\n"),
     (ValueError("x"), 1,
-     "error: internal error: ValueError: x\n  why: this is a bug in bss\n"
-     "  try: run it again with --debug, and report the traceback\n"),
+     "error: internal error: ValueError: x\n  why: this is a fault of bss, not of your recording or your command\n"
+     "  try: bss unmix a.wav --debug  and report what it prints to the developers of bss\n"),
     (BrokenPipeError(), 1, ""),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("error", "code", "said"), ENDS, ids=[type(end[0]).__name__ + str(k) for k, end in enumerate(ENDS)])
-def test_every_way_to_end(error: BaseException, code: int, said: str) -> None:
+def test_every_way_to_end(error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["bss", "unmix", "a.wav"])
     done = tried(raising(error))
     assert (done.exit_code, done.stdout, done.stderr) == (code, "", said)
     if not said:
@@ -145,13 +147,13 @@ def test_progress_is_silent_where_nobody_watches() -> None:
 # the command line
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"batch {name}" for name in SUBCOMMANDS)])
 def test_every_command_has_the_four_options_and_three_examples(name: str) -> None:
-    done = run(name, "--help")
+    done = run(*name.split(), "--help")
     assert done.exit_code == 0
     for option in ("--json", "-q, --quiet", "-v, --verbose", "--debug"):
-        assert option in done.stdout
-    assert done.stdout.count(f"  bss {name} ") >= 3
+        assert option in done.stdout or name == "batch"  # a group, whose commands have them
+    assert len(re.findall(rf"\bbss {name.removesuffix(' unmix')}\b", done.stdout.split("Examples:")[1])) >= 3
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

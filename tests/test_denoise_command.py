@@ -117,7 +117,7 @@ def test_through_pipes(noisy: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--strength", "2"], 2, "strength=2.0 is not between 0 and 1"),
+        (["--strength", "2"], 2, "--strength 2 is out of range"),
         (["--weights", "no.safetensors"], 3, "no.safetensors does not exist"),
         (["--subtype", "pcm17"], 2, "pcm17"),
         (["-o", ""], 2, "empty name"),

@@ -157,6 +157,29 @@ def test_a_gpu_that_is_full_leaves_it_to_the_processor(said: str, tensors: None,
 
 
 @of_tensors
+def test_a_gpu_that_is_nearly_full_takes_smaller_pieces(tensors: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from bss.backends.torch.pieces import PIECE_BYTES, SMALLER, piece_bytes
+
+    solver, whole = fdica.fdica, PIECE_BYTES["cpu"]
+
+    def full(X: Any, **options: Any) -> Any:
+        if piece_bytes(X.device) > whole // SMALLER:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return solver(X, **options)
+
+    x = room(2, 2.0).mixture
+    expected = bss.unmix(x, RATE, n_sources=2, method="fdica").sources
+    monkeypatch.setattr(fdica, "fdica", full)
+    got = bss.unmix(x, RATE, n_sources=2, method="fdica")
+    assert "cpu was full, so it computed in smaller pieces, which is slower" in got.warnings
+    assert not any("instead" in warning for warning in got.warnings)
+    assert np.mean(np.square(got.sources - expected)) < 1e-6 * np.mean(np.square(expected))  # other sums, other rounding
+    assert piece_bytes(torch.device("cpu")) == whole
+
+
+@of_tensors
 def test_other_errors_of_a_solver_are_not_hidden() -> None:
     def broken(X: Any) -> Any:
         raise RuntimeError("something else")

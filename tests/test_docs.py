@@ -56,6 +56,10 @@ def command_named(name: str) -> click.Command:
 
 
 def options_of(command: click.Command) -> set[str]:
+    """The options of a command, or of all commands of a group."""
+    if isinstance(command, click.Group) and command is not cli:
+        below = [command.get_command(CONTEXT, name) for name in command.list_commands(CONTEXT)]
+        return {name for one in below if one is not None for name in options_of(one)}
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     return {name for option in options for name in (*option.opts, *option.secondary_opts)}
 
@@ -64,7 +68,12 @@ def parse(words: list[str]) -> None:
     """Parse `bss ...` like the command line, without running it."""
     with contextlib.suppress(click.exceptions.Exit):  # how --help and --version end
         if words[1:2] and not words[1].startswith("-"):
-            command_named(words[1]).make_context(words[1], words[2:], parent=CONTEXT)
+            command, rest = command_named(words[1]), words[2:]
+            context = command.make_context(words[1], list(rest), parent=CONTEXT)
+            if isinstance(command, click.Group):
+                name, below, rest = command.resolve_command(context, [*context.protected_args, *context.args])
+                assert below is not None
+                below.make_context(name, rest, parent=context)
         else:
             cli.make_context("bss", words[1:])
 
@@ -121,7 +130,7 @@ def test_commands_and_options_in_the_text_exist(name: str) -> None:
         assert words[1] in COMMANDS or words[1] in known, f"{name}: `{code}`"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "batch"])  # which has a page of its own
 def test_commands_page_has_every_option_and_no_other(name: str) -> None:
     parts = re.split(r"^## ", text_of("docs/commands.md"), flags=re.M)
     (section,) = [part for part in parts if part.startswith(f"`bss {name}`")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import reference
 
-from bss.backends import dispatch, numeric
+from bss.backends import dispatch, numeric, small
 from bss.backends.cpu import backend
 from bss.errors import InputError
 from bss.solvers import mm
@@ -113,6 +113,35 @@ def test_logcosh_of_loud_samples_does_not_overflow(dtype: Any) -> None:
     assert far.mean() > 0.9
     assert np.isfinite(slope).all()
     np.testing.assert_allclose(value, np.abs(x.astype(float)).mean(1) - np.log(2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", REAL)
+@pytest.mark.parametrize("nonlinearity", ["logcosh", "exp", "cube"])
+@pytest.mark.parametrize(("n", "stride"), [(300, 1), (9000, 1), (20_000, 16)])
+def test_passes_over_few_samples_are_those_of_the_kernels(dtype: Any, nonlinearity: str, n: int, stride: int) -> None:
+    x = samples(dtype, n, offset=2.0)
+    W, mean = np.random.default_rng(1).normal(size=(N, M)), x.mean(1, dtype=np.float64)
+    ours, theirs = (passes.ica_pass(x, W, mean, nonlinearity, stride=stride) for passes in (small, backend))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=roundings(dtype, 300), atol=roundings(dtype, 300))
+    without = small.ica_pass(x, W, mean, nonlinearity, stride=stride, value=False)
+    np.testing.assert_array_equal(without[0], ours[0])
+    np.testing.assert_array_equal(without[1], ours[1])
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_moments_of_few_samples_are_those_of_the_kernels(dtype: Any) -> None:
+    x = samples(dtype, 3000, offset=-300.0)
+    for a, b in zip(small.moments(x), backend.moments(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    K = np.random.default_rng(1).normal(size=(M, M))
+    fourth = [passes.fourth_moments(x, K, x.mean(1, dtype=np.float64)) for passes in (small, backend)]
+    np.testing.assert_allclose(*fourth, rtol=roundings(dtype, 3e3), atol=roundings(dtype, 3e3))
+
+
+def test_many_samples_are_for_the_kernels() -> None:
+    assert dispatch.passes_of(np.zeros((2, small.FEW // 2))) is small
+    assert dispatch.passes_of(np.zeros((2, small.FEW // 2 + 1))) is backend
 
 
 # ---- small numbers

@@ -52,7 +52,7 @@ def test_the_control_group_has_the_last_word(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(memory, "group_limits", lambda: [2 << 30, 1 << 30])
     monkeypatch.setattr(memory, "installed", lambda: 64 << 30)
     monkeypatch.delenv(memory.VARIABLE, raising=False)
-    assert memory.budget() == memory.Budget(round(0.8 * (1 << 30)), "the limit of the control group")
+    assert memory.budget() == memory.Budget(round(0.8 * (1 << 30)), "the limit of this process, by its control group or ulimit")
     assert memory.budget("500M").note == ""
     found = memory.budget("8G")
     assert found.bytes == round(0.8 * (1 << 30))

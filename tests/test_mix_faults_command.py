@@ -11,7 +11,7 @@ from mix_runs import VOICES, prepare, run, tree
 
 import bss
 from bss.scenes import manifest
-from bss_cli.mix_report import _time
+from bss.scenes.description import _time
 
 FAULTS = (
     "--mics", 6, "--offset", 0.2, "--drift", "2:-41.3", "--drift", "2:20@0.4", "--gap", "3:0.01@0.2", "--dropout", "4@0.3-0.4",
@@ -123,7 +123,7 @@ def test_noise_is_never_written_over(work: Path) -> None:
     (("--move", "1"), 2, "TALKER:DEGREES"),
     (("--move", "3:20"), 2, "there is no talker 3"),
     (("--join", "2"), 2, "TALKER@TIME"),
-    (("--conversation", "0"), 2, "turns of 0 s"),
+    (("--conversation", "0"), 2, "--conversation 0 is out of range"),
     (("--noise", "nothing.wav"), 3, "nothing.wav does not exist"),
     (("--noise", "bad/silent.wav"), 3, "every noise is scaled to a level"),
     (("--noise", "-"), 2, "a noise cannot be read from stdin"),
@@ -145,7 +145,7 @@ def test_wrong_faults(measured: Path, words: tuple[str, ...], code: int, said: s
 @pytest.mark.parametrize(("change", "said"), [
     ({"faults": [{"kind": "fire", "mic": 1}]}, "is not a fault"),
     ({"behaviour": [{"kind": "dance"}]}, "is not a behaviour"),
-    ({"faults": "many"}, "not numbers"),
+    ({"faults": "many"}, "expected a list"),
     ({"surprise": 1}, "surprise are missing or unknown"),
 ])  # fmt: skip
 def test_damaged_faults_in_scene_json(work: Path, change: dict, said: str) -> None:
@@ -165,7 +165,7 @@ def test_damaged_files_in_scene_json(work: Path, key: str) -> None:
     (work / "scene/scene.json").write_text(json.dumps(document))
     done = run("--scene", "scene/scene.json", "-o", "again")
     assert done.exit_code == 3
-    assert f"an entry of {key} is malformed" in done.stderr
+    assert f"{key}[0].file is 3" in done.stderr
 
 
 def test_times_in_words() -> None:

@@ -18,14 +18,17 @@ import bss
 FUNCTIONS = [
     "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "load_filters",
     "minimal_distortion", "mix",
-    "overiva", "picard_o", "projection_back", "read", "score", "si_sdr", "sync", "tiss", "unmix", "unmix_file",
+    "overiva", "picard_o", "projection_back", "read",
+    "score", "score_blind", "score_files", "si_sdr", "sync", "tiss", "unmix", "unmix_file",
     "whiten", "wpe", "write",
 ]  # fmt: skip
 VALUES = [
+    "BlindScores",
     "Dereverberated",
     "Filters",
     "JointSeparation",
     "Scene",
+    "ScoredFiles",
     "Scores",
     "Separation",
     "Stft",
@@ -33,6 +36,10 @@ VALUES = [
     "UnmixedFiles",
     "Whitening",
 ]
+DOORS = {  # names of more names
+    "batch": ["Batch", "Failure", "Input", "Outcome", "Recording", "read_manifest", "run"],
+    "estimators": ["FastICA", "Infomax", "Jade", "PicardO"],
+}
 MACHINES = ["Live"]  # with a state: what comes in changes it
 ERRORS = ["BssError", "InputError", "SolverError", "UsageError"]
 SOLVERS = ["auxiva", "cacgmm", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "overiva", "picard_o", "tiss"]
@@ -61,7 +68,9 @@ def loose_options(function: Callable[..., Any]) -> list[str]:
 
 
 def test_the_names_are_these() -> None:
-    assert sorted(dir(bss)) == sorted(FUNCTIONS + VALUES + MACHINES + ERRORS)
+    assert sorted(dir(bss)) == sorted(FUNCTIONS + VALUES + MACHINES + ERRORS + [*DOORS])
+    for door, names in DOORS.items():
+        assert sorted(dir(getattr(bss, door))) == names
 
 
 @pytest.mark.parametrize("name", ERRORS)

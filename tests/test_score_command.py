@@ -256,6 +256,13 @@ WRONG = {
     "microphone 0": (["truth", "out", "--reference-mic", "0"], 2, "--reference-mic"),
     "no level": (["truth", "out", "--fail-under", "nan"], 2, "is not a level"),
     "stdin twice": (["-", "-"], 2, "- is used twice"),
+    "frames longer than the recording": (["truth", "out", "--frames", "2"], 2, "frames of 2 s cannot be scored"),
+    "frames of nothing": (["truth", "out", "--frames", "nan"], 2, "frames of nan s cannot be scored"),
+    "the truth, and none": (["--no-reference", "truth", "out"], 2, "expected one argument, ESTIMATES, but there are 2"),
+    "a gate without the truth": (["--no-reference", "out", "--fail-under", "3"], 2, "--fail-under is of scores against"),
+    "frames without the truth": (["--no-reference", "out", "--frames", "1"], 2, "--frames is of scores against the truth"),
+    "too short to be scored blind": (["--no-reference", "short.wav"], 3, "400 samples are too few"),
+    "silence scored blind": (["--no-reference", "silent.wav"], 3, "every track is silent"),
 }  # fmt: skip
 
 
@@ -303,7 +310,53 @@ def test_names_that_are_the_same_keep_their_folders(scene: Path) -> None:
     assert [row["reference"] for row in scores["scores"]] == ["takes/anna/voice.wav", "takes/ben/voice.wav"]
 
 
-def test_help_shows_three_examples() -> None:
+def test_help_shows_an_example_of_each_kind() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    assert result.output.count("  bss score ") == 3
+    assert result.output.count("  bss score ") == 4
+
+
+def test_frames_are_a_table_of_quantiles_and_each_in_json(scene: Path) -> None:
+    burst = samples("out/source1.wav").copy()
+    burst[0, 6000:] += samples("truth/anna.wav")[0, 6000:]  # in the last quarter ben's track holds as much of anna
+    write("out/source1.wav", burst, RATE, overwrite=True)
+    result = run("truth", "out", "--frames", "0.25")
+    header, anna, ben, unit = result.stdout.splitlines()[-4:]
+    assert header.split() == ["reference", "5", "%", "25", "%", "50", "%", "75", "%", "95", "%"]
+    assert (anna.split()[0], ben.split()[0]) == ("anna.wav", "ben.wav")
+    assert unit == "SI-SDR in dB below which so many of the frames of 0.25 s are, where the talker speaks"
+    scored = document(run("truth", "out", "--frames", "0.25", "--json"))
+    assert scored["frames"]["starts"] == [0.0, 0.25, 0.5, 0.75]
+    frames = scored["scores"][1]["frames"]
+    assert min(frames[:3]) > 15
+    assert frames[3] < 5
+    assert scored["scores"][1]["quantiles"] == pytest.approx(np.quantile(frames, scored["frames"]["quantiles"]))
+    assert [float(word) for word in ben.split()[1:]] == pytest.approx(scored["scores"][1]["quantiles"], abs=0.006)
+
+
+def test_the_same_from_python(scene: Path) -> None:
+    scored = bss.score_files("truth", Path("out"), mixture=["mics/mic1.wav", "mics/mic2.wav"], frame_seconds=0.5)
+    command = document(run("truth", "out", "--mixture", "mics", "--frames", "0.5", "--json"))
+    assert scored.to_dict() == {key: value for key, value in command.items() if key not in ("schema", "gate")}
+    assert scored.matched == ["source2.wav", "source1.wav"]
+    with pytest.raises(bss.UsageError, match=r"anna\.wav has 2 channels"):
+        bss.score_files("truth", "out", reference_mic=2)
+
+
+def test_without_the_truth_the_table_says_what_is_in_common_and_was_predicted(scene: Path) -> None:
+    unmix_result(scene)
+    result = run("--no-reference", "out", "--mixture", "mics")
+    assert result.exit_code == 0, result.stderr
+    header, first, second, unit, *rest = result.stdout.splitlines()
+    assert header.split() == ["track", "in", "common"]
+    assert (first.split()[0], second.split()[0]) == ("source1.wav", "source2.wav")
+    assert unit.startswith("in common: what another track predicts of this one, in dB beyond chance")
+    success = some_record().success
+    assert success is not None
+    assert len(rest) == (success.predicted_si_sdr_gain_db is not None)
+    blind = document(run("--no-reference", "out", "--json"))
+    assert blind["predicted_si_sdr_gain_db"] == success.predicted_si_sdr_gain_db
+    assert blind["predicted"] == success.sentence
+    assert blind["tracks"] == ["source1.wav", "source2.wav"]
+    expected = bss.score_blind(np.concatenate([samples(f"out/source{k}.wav") for k in (1, 2)]), RATE)
+    assert blind["blind"] == expected.to_dict()

@@ -14,7 +14,8 @@ from bss.pipeline.analysis import activity
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.stream import enhancing, statistics, turns
 from bss.pipeline.stream.activities import Activities
-from bss.pipeline.stream.refining import estimated, linear, refined
+from bss.pipeline.stream.estimates import estimated
+from bss.pipeline.stream.refining import linear, refined
 from bss.pipeline.stream.spectra import span_of
 from bss.signals.blocks import ArrayBlocks
 from bss.signals.stft import Stft

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
-from bss.backends.protocol import Backend, Fourier
+from bss.backends import small
+from bss.backends.protocol import Backend, Fourier, SamplePasses
 from bss.errors import InputError
 
 
@@ -49,6 +50,19 @@ def fourier_of(x: object) -> Fourier:
     from bss.backends.cpu import fourier
 
     return fourier
+
+
+def passes_of(x: Any) -> SamplePasses:
+    """The passes over samples for an array: NumPy's own for a few of them, which no kernel is to be compiled for.
+
+    Raises
+    ------
+    InputError
+        There are none for arrays of this type.
+    """
+    if isinstance(x, np.ndarray) and x.size <= small.FEW:
+        return small
+    return of(x)
 
 
 def known(X: object) -> bool:

@@ -161,7 +161,22 @@ class Solving(Protocol):
         """An NMF of |Y|^2, Y (F, N, T), from a random start."""
 
 
-class Passes(Protocol):
+class SamplePasses(Protocol):
+    """Passes over the samples of a recording, whose sums are NumPy's."""
+
+    def moments(self, x: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (M,) and covariance (M, M) of x (M, n), NumPy in double precision: the algebra of M channels is for the host."""
+
+    def ica_pass(
+        self, x: Array, W: np.ndarray, mean: np.ndarray, nonlinearity: str, *, stride: int = 1, value: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """E[g(y) (x - mean)^T], E[g'(y)] and E[G(y)] of y = W (x - mean), for the host."""
+
+    def fourth_moments(self, x: Array, K: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """E[z_i z_j z_k z_l] of z = K (x - mean), for the host."""
+
+
+class Passes(SamplePasses, Protocol):
     """Passes over a recording."""
 
     def square_sum(self, X: Array) -> float:
@@ -175,17 +190,6 @@ class Passes(Protocol):
 
     def pooled_powers(self, X: Array, W: Array, gain: Array | None, pool: int) -> Array:
         """gain (F, N) times |W X|^2, averaged over so many frames at a time: (F, N, ceil(T / pool))."""
-
-    def moments(self, x: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (M,) and covariance (M, M) of x (M, n), NumPy in double precision: the algebra of M channels is for the host."""
-
-    def ica_pass(
-        self, x: Array, W: np.ndarray, mean: np.ndarray, nonlinearity: str, *, stride: int = 1, value: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """E[g(y) (x - mean)^T], E[g'(y)] and E[G(y)] of y = W (x - mean), for the host."""
-
-    def fourth_moments(self, x: Array, K: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        """E[z_i z_j z_k z_l] of z = K (x - mean), for the host."""
 
     def masked_covariances(self, X: Array, masks: Array) -> tuple[Array, Array]:
         """Sums over frames of masks (F, N, T) times z z^H, z = x / |x|: (F, N, M, M); and |x|^2 (F, T)."""

@@ -70,10 +70,7 @@ def bss_eval_pairs(
     """
     N, L = len(references), filter_length
     c = correlations(references, [*references, *estimates], L)
-    own = np.empty((N, c.shape[1]))  # |P_j z|^2: the energy of each signal z that shifts of reference j explain
-    for j in range(N):
-        factor = _factor(partial(_gram, c[j : j + 1, j : j + 1], 1, L))
-        own[j] = _explained(factor, c[j].T)
+    own = explained_alone(c)
     mutual, own = own[:, :N], own[:, N:]
     energy = np.array([np.any(e) for e in estimates], dtype=np.float64)  # correlations are of unit-energy signals
     every = own[0] if N == 1 else _explained(_factor(partial(_gram, c, N, L)), c[:, N:].transpose(0, 2, 1).reshape(N * L, -1))
@@ -88,6 +85,18 @@ def bss_eval_pairs(
         if not np.any(s):
             sdr[j] = sir[j] = sar[j] = np.nan
     return Pairs(sdr, sir, sar, copy_of)
+
+
+def explained_alone(c: np.ndarray) -> np.ndarray:
+    """|P_j z|^2 (N, K): the share of each signal z that the L shifts of reference j explain, from `correlations` (N, K, L).
+
+    The first N of the K signals are the references.
+    """
+    own = np.empty(c.shape[:2])
+    for j in range(len(c)):
+        factor = _factor(partial(_gram, c[j : j + 1, j : j + 1], 1, c.shape[2]))
+        own[j] = _explained(factor, c[j].T)
+    return own
 
 
 def correlations(left: Sequence[np.ndarray], right: Sequence[np.ndarray], n_lags: int) -> np.ndarray:

@@ -2,83 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bss.backends.numeric import floor
-from bss.checks import check_recording
-from bss.errors import InputError, check_int
+from bss.checks import check_level, check_rate, check_recording
+from bss.errors import InputError, UsageError, check_flag, check_int
 from bss.metrics.assignment import assign
 from bss.metrics.bss_eval import FILTER_LENGTH, Pairs, bss_eval_pairs
+from bss.metrics.frames import QUIET_DB, frame_scores
+from bss.metrics.perceptual import DEFINITIONS, PERCEPTUAL, perceptual_scores
+from bss.metrics.scores import (
+    COPY,
+    IMPROVEMENTS,
+    MEASURES,
+    NO_ESTIMATE,
+    ONE_TALKER,
+    SILENT_ESTIMATE,
+    SILENT_REFERENCE,
+    Scores,
+)
 from bss.metrics.si_sdr import BLOCK, CEILING_DB, si_sdr
-
-MEASURES = ("si_sdr", "sdr", "sir", "sar")
-IMPROVEMENTS = ("si_sdr_improvement", "sdr_improvement", "sir_improvement")
-
-SILENT_REFERENCE = "the reference is silent, so it has no score"
-SILENT_ESTIMATE = "the estimate is silent, so it has no score"
-NO_ESTIMATE = "there is no estimate for it: there are fewer estimates than references"
-ONE_TALKER = "the SIR is undefined, as there is only one talker"
-COPY = "the SIR is undefined, as another reference is an exact or filtered copy of this one"
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The scores of N references and their estimates, in dB. NaN where there is none; `reasons` explains why.
-
-    Attributes
-    ----------
-    si_sdr, sdr, sir, sar : array, shape=(N,)
-        Scale-invariant SDR, and SDR, SIR and SAR of BSS-eval v3. All within +-120 dB.
-    permutation : array of int, shape=(N,)
-        The estimate of each reference; -1 if it has none.
-    reasons : tuple of str, length N
-        Why a score of this reference is NaN; "" if none is.
-    definitions : dict
-        The definition of each score, to be quoted with it.
-    si_sdr_improvement, sdr_improvement, sir_improvement : array, shape=(N,), or None
-        The score of the estimate minus that of the unprocessed mixture; None without a mixture.
-    """
-
-    si_sdr: np.ndarray
-    sdr: np.ndarray
-    sir: np.ndarray
-    sar: np.ndarray
-    permutation: np.ndarray
-    reasons: tuple[str, ...]
-    definitions: dict[str, Any]
-    si_sdr_improvement: np.ndarray | None = None
-    sdr_improvement: np.ndarray | None = None
-    sir_improvement: np.ndarray | None = None
-
-    @property
-    def columns(self) -> dict[str, np.ndarray]:
-        """The available measures, by name."""
-        columns = {name: getattr(self, name) for name in (*MEASURES, *IMPROVEMENTS)}
-        return {name: column for name, column in columns.items() if column is not None}
-
-    @property
-    def mean(self) -> dict[str, float]:
-        """Mean of each measure over the references that have a score; NaN if none has."""
-        return {k: float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else np.nan for k, v in self.columns.items()}
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values: lists, with None for NaN and for a missing estimate."""
-        columns = dict.fromkeys((*MEASURES, *IMPROVEMENTS)) | {k: [_plain(x) for x in v] for k, v in self.columns.items()}
-        return {
-            **columns,
-            "permutation": [int(k) if k >= 0 else None for k in self.permutation],
-            "mean": {k: _plain(v) for k, v in self.mean.items()},
-            "reasons": [reason or None for reason in self.reasons],
-            "definitions": dict(self.definitions),
-        }
 
 
 def score(
-    references: Any, estimates: Any, mixture: Any = None, *, permute: bool = True, filter_length: int = FILTER_LENGTH
-) -> Scores:
+    references: Any, estimates: Any, mixture: Any = None, *, permute: bool = True, filter_length: int = FILTER_LENGTH,
+    rate: int | None = None, perceptual: bool = False, frame_seconds: float | None = None,
+) -> Scores:  # fmt: skip
     """SI-SDR, SDR, SIR and SAR of separated tracks, each reference with the estimate that matches it best.
 
     All scores are for one assignment: that of the greatest mean SIR (as in BSS-eval), or of the greatest mean SDR where SIR
@@ -96,6 +48,12 @@ def score(
         If False, estimate k belongs to reference k.
     filter_length : int
         Taps of the distortion filter that BSS-eval allows.
+    rate : int, optional
+        Hz; needed for what follows.
+    perceptual : bool
+        PESQ (wide and narrow band), STOI and extended STOI as well; needs the extra `metrics`.
+    frame_seconds : float, optional
+        SI-SDR of every frame of this length, too: `Scores.frames`.
 
     Returns
     -------
@@ -105,10 +63,10 @@ def score(
     Raises
     ------
     InputError
-        Lengths differ, axes are swapped, samples are NaN or infinite, all references are silent, or the signals are too
-        short for the filter.
+        Lengths differ, axes are swapped, samples are NaN or infinite, all references are silent, the signals are too
+        short for the filter, or the extra `metrics` is not installed.
     UsageError
-        `filter_length` is not a positive integer.
+        `filter_length` is not a positive integer; frames are too short or too long; the rate is missing.
 
     References
     ----------
@@ -123,7 +81,12 @@ def score(
     >>> scores.permutation.tolist(), scores.si_sdr.round().tolist(), scores.si_sdr_improvement.round().tolist()
     ([1, 0], [120.0, 20.0], [120.0, 20.0])
     """
-    filter_length = check_int("filter_length", filter_length, 1)
+    filter_length = check_int("filter_length", filter_length, 1, 1 << 20)
+    check_flag("permute", permute)
+    if rate is not None:
+        check_rate(rate)
+    elif perceptual or frame_seconds is not None:
+        raise UsageError("the rate is missing", "perceptual scores and frames depend on it", "rate=16000, say")
     s, y = _tracks("references", references), _tracks("estimates", estimates)
     x = None if mixture is None else _tracks("mixture", mixture)[:1]
     _check_lengths(s, y, x, filter_length)
@@ -148,13 +111,42 @@ def score(
         "assignment": f"greatest mean {v3[criterion]}" if criterion else "as given",
     }  # fmt: skip
     reasons = _reasons(pairs, permutation, active_refs, active_ests)
-    columns = _columns(s, y, x, pairs, permutation, active_refs, active_ests)
-    return Scores(permutation=permutation, reasons=reasons, definitions=definitions, **columns)
+    columns: dict[str, Any] = {**_columns(s, y, x, pairs, permutation, active_refs, active_ests)}
+    scores = Scores(permutation=permutation, reasons=reasons, definitions=definitions, **columns)
+    if rate is None:
+        return scores
+    if perceptual:
+        scores = _heard(scores, s, y, x, rate)
+    return scores if frame_seconds is None else _with_frames(scores, s, y, rate, frame_seconds)
+
+
+def _heard(scores: Scores, s: np.ndarray, y: np.ndarray, x: np.ndarray | None, rate: int) -> Scores:
+    """With the perceptual measures of the references that have a score."""
+    names = PERCEPTUAL if x is None else (*PERCEPTUAL, *(f"{name}_improvement" for name in PERCEPTUAL))
+    columns, reasons = {name: np.full(len(s), np.nan) for name in names}, [""] * len(s)
+    for j in np.flatnonzero(np.isfinite(scores.si_sdr)):
+        after, why = perceptual_scores(s[j], y[scores.permutation[j]], rate)
+        before = {} if x is None else perceptual_scores(s[j], x[0], rate)[0]
+        reasons[j] = "; ".join(why)
+        for name in PERCEPTUAL:
+            columns[name][j] = after[name]
+            if x is not None:
+                columns[f"{name}_improvement"][j] = after[name] - before[name]
+    definitions = {name: DEFINITIONS[name] for name in PERCEPTUAL}
+    return replace(scores, perceptual=columns, perceptual_reasons=tuple(reasons), definitions=scores.definitions | definitions)
+
+
+def _with_frames(scores: Scores, s: np.ndarray, y: np.ndarray, rate: int, seconds: float) -> Scores:
+    """With the SI-SDR of each frame of each reference and its estimate."""
+    matched = np.stack([y[k] if k >= 0 else np.full(y.shape[1], np.nan, y.dtype) for k in scores.permutation])
+    frames = frame_scores(s, matched, rate, seconds)
+    definition = f"si_sdr of frames of {frames.seconds:g} s, where the talker is above {-QUIET_DB:g} dB of their mean power"
+    return replace(scores, frames=frames, definitions=scores.definitions | {"frames": definition})
 
 
 def _tracks(name: str, x: Any) -> np.ndarray:
     try:
-        a = np.asarray(x)
+        a = np.asanyarray(x)  # masked ones are refused below
     except ValueError:
         lengths = sorted(np.size(row) for row in x)
         raise InputError(
@@ -166,7 +158,7 @@ def _tracks(name: str, x: Any) -> np.ndarray:
             f"{name} has shape {a.shape}", "expected (N, n): one signal for each talker",
             f"one microphone of the images: {name}[:, 0]",
         )  # fmt: skip
-    return check_recording(a[None] if a.ndim == 1 else a, name=name)
+    return check_level(check_recording(a[None] if a.ndim == 1 else a, name=name), name=name)
 
 
 def _check_lengths(s: np.ndarray, y: np.ndarray, x: np.ndarray | None, filter_length: int) -> None:
@@ -253,7 +245,3 @@ def _reasons(pairs: Pairs, permutation: np.ndarray, active_refs: np.ndarray, act
         else:
             reasons[j] = ONE_TALKER if len(active_refs) == 1 else COPY if copy_of >= 0 else ""
     return tuple(reasons)
-
-
-def _plain(x: float) -> float | None:
-    return float(x) if np.isfinite(x) else None

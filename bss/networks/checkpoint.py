@@ -92,7 +92,13 @@ def load(path: str | os.PathLike[str], kind: str | Sequence[str]) -> Checkpoint:
     if words.get("bss") not in kinds:
         what = f"it holds a {words['bss']}" if "bss" in words else "it holds no model of bss"
         raise InputError(f"{path} is not a {' or '.join(kinds)}", what, f"a file written by `bss train {kinds[0]}`")
-    return Checkpoint(words["bss"], json.loads(words["config"]), tensors, json.loads(words.get("extra", "{}")))
+    try:
+        config, extra = json.loads(words["config"]), json.loads(words.get("extra", "{}"))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged", f"its configuration cannot be read: {error}", "train the model again") from None
+    if not isinstance(config, dict) or not isinstance(extra, dict):
+        raise InputError(f"{path} is damaged", "its configuration is not a table of names and values", "train the model again")
+    return Checkpoint(words["bss"], config, tensors, extra)
 
 
 def tensor(values: np.ndarray) -> Tensor:

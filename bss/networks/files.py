@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from importlib import resources
@@ -10,10 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bss.errors import InputError
+from bss.errors import InputError, UsageError
+from bss.networks import fitting
 
 Weights = str | os.PathLike[str] | None  # a file; None is the one that ships
 Stamp = tuple[int, int]  # time of change and size of a file
+# SHA-256 of the files that ship
+SHIPPED = {
+    "source-model.safetensors": "ab9eefaca6f5775ea7f16586de519f793808133f92d261fd1d6f405101425fe1",
+    "denoiser.safetensors": "f5786753fb59650ae66c47db3f1ca6f8f05a7a35f963d36e21b10a25e9225125",
+    "speech-score.safetensors": "27edcabb6e1baa6267e4bf938e945630f3e9cfaf3c2c057275298325f59e77e5",
+}
 
 
 def located(weights: Weights, kind: str) -> tuple[Path, Stamp]:
@@ -21,11 +29,13 @@ def located(weights: Weights, kind: str) -> tuple[Path, Stamp]:
     if weights is None:
         with resources.as_file(resources.files("bss.networks") / "weights" / f"{kind}.safetensors") as path:
             return path, _stamp(path, kind)
+    if not isinstance(weights, str | os.PathLike):
+        raise UsageError(f"weights={weights!r} is not a file", hint="the name of a file, or None for the network that ships")
     return Path(weights), _stamp(Path(weights), kind)
 
 
 def _stamp(path: Path, kind: str) -> Stamp:
-    if not path.is_file():
+    if "\0" in str(path) or not os.path.isfile(path):
         raise InputError(
             f"{path} does not exist",
             f"the weights of a {kind} were to be read from it",
@@ -45,20 +55,37 @@ def read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    _refuse_damaged(path)
     try:
         with safe_open(str(path), "np") as file:
             words = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # the last three of types that NumPy lacks
         raise InputError(
             f"{path} is not a model", f"safetensors says: {error}", "copy it again, or train the model again"
         ) from None
     if words.get("bss") != kind:
         what = f"it holds a {words['bss']}" if "bss" in words else "it holds no model of bss"
         raise InputError(f"{path} is not a {kind}", what, f"a file written by `bss train {kind}`")
-    return json.loads(words["config"]), tensors
+    try:
+        config = json.loads(words["config"])
+        fitting.refuse_strange(tensors)
+    except (KeyError, ValueError, RecursionError) as error:
+        raise unfit(path, error) from None
+    return config, tensors
 
 
-def unfit(path: Path, error: KeyError | TypeError) -> InputError:
-    """The error for a file that lacks something the network needs."""
-    return InputError(f"{path} does not fit this version of bss", f"it lacks {error}", "train the model again")
+def _refuse_damaged(path: Path) -> None:
+    """InputError where a file that ships is not what shipped."""
+    if path.parent != Path(__file__).parent / "weights" or path.name not in SHIPPED:
+        return
+    if hashlib.sha256(path.read_bytes()).hexdigest() != SHIPPED[path.name]:
+        raise InputError(
+            f"{path} is damaged", "its checksum is not that of the file that ships with bss", "install bss-toolkit again"
+        )
+
+
+def unfit(path: Path, error: Exception) -> InputError:
+    """The error for a file that lacks something the network needs, or holds something else."""
+    why = f"it lacks {error}" if isinstance(error, KeyError | TypeError) else str(error)
+    return InputError(f"{path} does not fit this version of bss", why, "copy it again, or train the model again")

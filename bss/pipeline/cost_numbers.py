@@ -43,15 +43,6 @@ COST_WHOLE_BYTES: Fitted[tuple[float, ...]] = Fitted(
     date="2026-11-30",
     checked="2026-11-30",
 )
-COST_LOOKS_BYTES: Fitted[float] = Fitted(
-    91.5,
-    unit="B per sample of a microphone or sound",
-    meaning="memory where the source model looks more than once, as it does where it takes much from a track",
-    data="2 microphones and talkers at 48 kHz, 100 s as a whole and 180 s in pieces, that is 120 s learned from",
-    error="off by at most 3 %",
-    date="2026-11-30",
-    checked="2026-11-30",
-)
 COST_WHOLE_SECONDS: Fitted[tuple[float, ...]] = Fitted(
     (0.8, 4.84e-7, 4.73e-2, 0.0, 2.38e-8),
     unit="s per unit of each quantity",

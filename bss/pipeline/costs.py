@@ -11,16 +11,16 @@ import numpy as np
 
 from bss.errors import BssError, InputError, UsageError
 from bss.pipeline import cost_numbers
-from bss.pipeline.memory import OPTION, Budget, written
+from bss.pipeline.memory import OPTION, Budget, hard_limit, installed, written
 from bss.pipeline.options import UnmixOptions
 from bss.pipeline.stream.survey import MOST_SECONDS, PIECE_SECONDS
 from bss.pipeline.windows import LONG_SECONDS, PLENTY
 from bss.signals.blocks import Blocks
 
+SECOND_LOOK_SECONDS = 30  # as `methods.neural` has it, which is not loaded to tell a cost
 SPARSE_SECONDS = PLENTY * LONG_SECONDS / 4  # from here on windows overlap by three quarters, before by seven eighths
 FEWEST_LEARNED_SECONDS = 20  # of a recording in pieces: fewer separate badly
 LIKELY_TALKERS = 4  # at most, before they are counted
-LIKELY_LOOKS = 0.33  # between looking once and looking more often, for what is said: at most 1.5 times off on either side
 IN_PIECES = 1.05  # of what learning takes: what blocks take beside what was learned
 TRIALS = 20
 
@@ -44,14 +44,14 @@ class Cost:
         return {"memory_bytes": self.bytes, "seconds": round(self.seconds, 1), "in_memory": self.whole}
 
 
-def features(n_mics: int, n_sources: int, rate: int, seconds: float) -> np.ndarray:
+def features(n_mics: int, n_sources: int, rate: int, seconds: float, looks: int = 1) -> np.ndarray:
     """(2, 5) the quantities that bytes (first row) and seconds of one thread (second row) of a separation as a whole are sums of,
-    each times a weight: samples of signals, and values of spectra."""
+    each times a weight: samples of signals, seconds that the source model looks at, and values of spectra."""
     n = rate * seconds
     values = overlap(seconds) * n  # of the spectrum of a channel, twice
     return np.array([
         [1, n * n_mics, n * n_sources, values * n_mics, values * n_sources],
-        [1, n * n_mics, seconds * n_sources, values * n_mics * n_sources, values * n_mics**2],
+        [1, n * n_mics, looks * seconds * n_sources, values * n_mics * n_sources, values * n_mics**2],
     ])  # fmt: skip
 
 
@@ -69,27 +69,15 @@ def overlap(seconds: float) -> int:
 
 
 def bytes_of(n_mics: int, n_sources: int, rate: int, seconds: float) -> int:
-    """Memory of a separation as a whole that is to be expected: how often the source model looks is not known."""
-    once = _bytes_once(n_mics, n_sources, rate, seconds)
-    return round(once + LIKELY_LOOKS * (bytes_at_most(n_mics, n_sources, rate, seconds) - once))
-
-
-def bytes_at_most(n_mics: int, n_sources: int, rate: int, seconds: float) -> int:
-    """The same where the source model looks more than once."""
-    base = cost_numbers.COST_WHOLE_BYTES.value[0]
-    looks = base + cost_numbers.COST_LOOKS_BYTES.value * rate * seconds * (n_mics + n_sources)
-    return round(max(looks, _bytes_once(n_mics, n_sources, rate, seconds)))
-
-
-def _bytes_once(n_mics: int, n_sources: int, rate: int, seconds: float) -> float:
-    return float(features(n_mics, n_sources, rate, seconds)[0] @ np.array(cost_numbers.COST_WHOLE_BYTES.value))
+    """Memory of a separation as a whole that is to be expected."""
+    return round(float(features(n_mics, n_sources, rate, seconds)[0] @ np.array(cost_numbers.COST_WHOLE_BYTES.value)))
 
 
 def learnable(budget: int, n_mics: int, n_sources: int, rate: int, seconds: float) -> float:
     """Seconds to learn from, of a recording of so many: as many pieces as fit into so many bytes; 0 if none does."""
     most = min(seconds, MOST_SECONDS)
     choices = [*np.arange(PIECE_SECONDS, most, PIECE_SECONDS).tolist(), most]
-    return max((float(s) for s in choices if IN_PIECES * bytes_at_most(n_mics, n_sources, rate, s) <= budget), default=0.0)
+    return max((float(s) for s in choices if IN_PIECES * bytes_of(n_mics, n_sources, rate, s) <= budget), default=0.0)
 
 
 def expected(
@@ -103,7 +91,8 @@ def expected(
     if not whole:
         learned = min(seconds, MOST_SECONDS) if budget is None else learnable(budget, n_mics, n_sources, rate, seconds)
     size = bytes_of(n_mics, n_sources, rate, learned)
-    work = float(features(n_mics, n_sources, rate, learned)[1] @ np.array(cost_numbers.COST_WHOLE_SECONDS.value))
+    looks = 2 if whole and seconds >= SECOND_LOOK_SECONDS else 1
+    work = float(features(n_mics, n_sources, rate, learned, looks)[1] @ np.array(cost_numbers.COST_WHOLE_SECONDS.value))
     if not whole:
         work += float(piecewise(rate, seconds) @ np.array(cost_numbers.COST_PIECES_SECONDS.value))
     shared = cost_numbers.COST_PARALLEL.value
@@ -150,13 +139,13 @@ def cost_of(blocks: Blocks, options: UnmixOptions, budget: Budget, *, n_sources:
 def fits(blocks: Blocks, options: UnmixOptions, budget: Budget) -> bool:
     """Whether the recording can be separated as a whole within the budget."""
     n_sources = talkers_at_most(blocks.n_mics, options)
-    return bytes_at_most(blocks.n_mics, n_sources, blocks.rate, blocks.n / blocks.rate) <= budget.bytes
+    return bytes_of(blocks.n_mics, n_sources, blocks.rate, blocks.n / blocks.rate) <= budget.bytes
 
 
 def least(blocks: Blocks, options: UnmixOptions) -> int:
     """Bytes in which the recording can be separated, if in pieces."""
     n_mics = blocks.n_mics if options.channels is None else len(options.channels)
-    return round(IN_PIECES * bytes_at_most(n_mics, talkers_at_most(n_mics, options), blocks.rate, FEWEST_LEARNED_SECONDS))
+    return round(IN_PIECES * bytes_of(n_mics, talkers_at_most(n_mics, options), blocks.rate, FEWEST_LEARNED_SECONDS))
 
 
 def refuse(blocks: Blocks, options: UnmixOptions, budget: Budget) -> None:
@@ -178,6 +167,26 @@ def refuse(blocks: Blocks, options: UnmixOptions, budget: Budget) -> None:
         f"{n_mics} microphones at {blocks.rate} Hz cannot be separated in {written(budget.bytes)} of memory ({budget.source})",
         f"even in pieces about {written(needed)} are needed, for the program itself and what it learns from",
         f"{OPTION} {written(needed)}, or fewer microphones with --channels",
+    )
+
+
+def refuse_plan(needed: int, method: str, budget: Budget) -> None:
+    """Raise where the method that was chosen needs more memory than there is, before it begins.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `refuse`.
+    """
+    most = budget.bytes if budget.asked else hard_limit() or installed()
+    if needed <= most:
+        return
+    kind: type[BssError] = UsageError if budget.asked else InputError
+    source = budget.source if budget.asked else "all that this process may take"
+    raise kind(
+        f"{method} needs about {written(needed)} of memory, and there are {written(most)} ({source})",
+        "it would end half-way",
+        f"a shorter part with --start and --end, fewer talkers, fewer microphones with --channels, or {OPTION} {written(needed)}",
     )
 
 

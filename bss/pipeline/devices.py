@@ -10,7 +10,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -136,6 +136,13 @@ def memory(device: str) -> Iterator[None]:
             raise
         devices.release()
         raise DeviceFull(f"the memory of {called(device)} is full", str(error).partition("\n")[0], "the device cpu") from error
+
+
+def smaller_pieces() -> AbstractContextManager[None]:
+    """Within it, solvers on a device make smaller temporaries."""
+    from bss.backends.torch import pieces
+
+    return pieces.smaller_pieces()
 
 
 def at_home(separation: Separation, X: np.ndarray) -> Separation:

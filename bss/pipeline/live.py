@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bss.checks import check_recording
-from bss.errors import BssError, InputError, UsageError, check_int
+from bss.checks import check_level, check_rate, check_recording, plain
+from bss.errors import BssError, InputError, UsageError, check_flag, check_int
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.options import UnmixOptions
 from bss.pipeline.record import RunRecord
@@ -82,7 +82,8 @@ class Live:
         rng: int = 0,
         beside: bool = True,
     ) -> None:
-        self.n_mics, self.rate = check_int("n_mics", n_mics, 2), check_int("rate", rate, 1)
+        check_flag("beside", beside)
+        self.n_mics, self.rate = check_int("n_mics", n_mics, 2), check_rate(rate)
         self.options = UnmixOptions(n_sources, effort=effort, reference_mic=reference_mic, rng=rng, sync="off")
         self.options.check_channels(n_mics)
         self.options.check_talkers(n_mics, more_talkers=False)
@@ -125,7 +126,7 @@ class Live:
         InputError
             x is not (M, k), or not finite.
         """
-        x = np.asarray(x)
+        x = plain(x, name="x")
         if x.ndim != 2 or len(x) != self.n_mics:
             raise InputError(f"x has shape {x.shape}", f"expected ({self.n_mics}, k): microphones first, samples second")
         if not x.shape[1]:
@@ -135,6 +136,7 @@ class Live:
     def _pushed(self, x: np.ndarray) -> np.ndarray:
         if not np.isfinite(x).all():
             raise InputError("x contains NaN or infinite samples", "", "zeros in their place")
+        check_level(x, name="x")
         ready, start = [], 0
         while start < x.shape[1]:  # in parts that end at whole steps: what is learned does not depend on how the samples come
             stop = start + min(self._step - self._recent.n % self._step, x.shape[1] - start)

@@ -47,9 +47,10 @@ def size_of(text: str, source: str = OPTION) -> int:
     (1610612736, 524288000, 1000000)
     """
     match = SIZE.fullmatch(text.strip())
-    if match is None or float(match[1]) <= 0:
+    size = 0.0 if match is None else float(match[1]) * UNITS[match[2].upper()]
+    if not 0 < size < 1 << 60:
         raise UsageError(f"{source} {text} is not a size", hint=f"{source} 2G, or {source} 500M")
-    return round(float(match[1]) * UNITS[match[2].upper()])
+    return round(size)
 
 
 def written(size: float) -> str:
@@ -76,22 +77,42 @@ def budget(asked: str | int | None = None) -> Budget:
         What was asked for is no size.
     """
     given, source = (asked, OPTION) if asked is not None else (os.environ.get(VARIABLE) or None, VARIABLE)
-    limit = min(group_limits(), default=None)
-    most = None if limit is None else round(OF_GROUP * limit)
+    most = hard_limit()
     if given is not None:
         size = given if isinstance(given, int) else size_of(given, source)
         if size <= 0:
             raise UsageError(f"max_memory={given} is not a size", hint='bytes, or text such as "2G"')
         if most is not None and size > most:
             note = f"{source} {written(size)} is more than this process may take: {written(most)} are used"
-            return Budget(most, f"{source} and the limit of the control group", note)
+            return Budget(most, f"{source} and the limit of this process", note)
         return Budget(size, f"{source} {given if isinstance(given, str) else written(given)}")
     size = min(MOST, round(SHARE * installed()))
     if most is not None and size > most:
-        return Budget(most, "the limit of the control group")
+        return Budget(most, "the limit of this process, by its control group or ulimit")
     return Budget(
         size, "a quarter of the memory of this machine" if size < MOST else "4G, the most that is used unless asked for"
     )
+
+
+def hard_limit() -> int | None:
+    """Bytes beyond which the system refuses memory, or ends this process: of its control groups, or set by `ulimit -v`."""
+    limits = [round(OF_GROUP * limit) for limit in group_limits()]
+    address_space = address_space_left()
+    if address_space is not None:
+        limits.append(address_space)
+    return min(limits, default=None)
+
+
+def address_space_left(statm: Path = Path("/proc/self/statm")) -> int | None:
+    """Bytes that this process may still map; None where there is no limit, or where the system does not tell."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        mapped = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError, ValueError, AttributeError):
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(limit - mapped, 1)
 
 
 def installed() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bss.errors import UsageError, check_choice, check_int
+from bss.errors import UsageError, check_choice, check_flag, check_int
 from bss.pipeline.methods.registry import NAMES
 from bss.signals.sync.modes import MODES
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bss.pipeline.methods.base import Method
 
 EFFORTS = ("fast", "normal", "best")
+
+
+MOST_SOURCES = 1024  # at most so many are asked for at all
+MOST_FOR_EACH_MIC = 4  # masks tell some more talkers apart than there are microphones, but not any number
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class UnmixOptions:
         if isinstance(self.method, (str, type)) or not hasattr(self.method, "learn"):
             check_choice("method", self.method, NAMES)  # type: ignore[arg-type]
         check_choice("effort", self.effort, EFFORTS)
-        if self.device not in ("auto", "cpu"):
+        check_flag("per_mic", self.per_mic)
+        if not isinstance(self.device, str) or self.device not in ("auto", "cpu"):
             from bss.pipeline import devices  # imported here, as the command line wants the names of options quickly
 
             devices.check(self.device)
@@ -78,7 +83,7 @@ class UnmixOptions:
                 raise UsageError(f"channels {list(self.channels)} are fewer than two", "separation needs two", "two or more")
             object.__setattr__(self, "channels", chosen)
         if self.n_sources is not None:
-            object.__setattr__(self, "n_sources", check_int("n_sources", self.n_sources, 1))
+            object.__setattr__(self, "n_sources", check_int("n_sources", self.n_sources, 1, MOST_SOURCES))
 
     @property
     def auto(self) -> bool:
@@ -103,12 +108,39 @@ class UnmixOptions:
                 f"{_talkers(self.n_sources)} requested, but one track per microphone makes {n_mics}", "",
                 "leave the number of talkers out",
             )  # fmt: skip
+        most = MOST_FOR_EACH_MIC * n_mics
+        if self.n_sources is not None and self.n_sources > max(most, n_mics):
+            raise UsageError(
+                f"{_talkers(self.n_sources)} requested, from {n_mics} usable microphones",
+                f"more than {MOST_FOR_EACH_MIC} for each microphone cannot be told apart by any method",
+                f"at most {most} talkers, or auto, which counts them",
+            )  # fmt: skip
         if self.n_sources is not None and self.n_sources > n_mics and not more_talkers:
             raise UsageError(
                 f"{_talkers(self.n_sources)} requested, but there are only {n_mics} usable microphones",
                 f"{self.method_name} separates at most one talker per microphone",
                 f"at most {n_mics} talkers, or the method cacgmm (chosen by auto), which has no such limit",
             )  # fmt: skip
+
+
+def channel_numbers(text: str, source: str = "--channels") -> tuple[int, ...] | None:
+    """Indices, from 0, of the channels in a list such as 1-4,6, which counts from 1; None for "all".
+
+    Examples
+    --------
+    >>> channel_numbers("1-3,6"), channel_numbers("all")
+    ((0, 1, 2, 5), None)
+    """
+    if text.strip() == "all":
+        return None
+    chosen: list[int] = []
+    for part in text.split(","):
+        ends = [end.strip() for end in part.split("-")]
+        plain = all(end.isascii() and end.isdecimal() and len(end) < 6 for end in ends)
+        if len(ends) > 2 or not plain or not 0 < int(ends[0]) <= int(ends[-1]):
+            raise UsageError(f"{source} {text} is not a list of channels", hint=f"{source} 1-4,6, counted from 1, or all")
+        chosen += range(int(ends[0]) - 1, int(ends[-1]))
+    return tuple(sorted(set(chosen)))
 
 
 def _talkers(n: int | None) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bss.errors import InputError, UsageError, check_int
+from bss.checks import check_rate
+from bss.errors import InputError, UsageError
 from bss.pipeline.alignment import absent, align
 from bss.pipeline.analysis.channels import Preflight, preflight, require_two
 from bss.pipeline.analysis.counting import Count
@@ -116,7 +117,7 @@ def plan(
         As of `unmix`.
     """
     options.check_channels(len(x))
-    check_int("rate", rate, 1)
+    check_rate(rate)
     if options.weights is not None:
         from bss.networks.source_model import apply  # imported here, as it takes a quarter of a second
 
@@ -124,6 +125,9 @@ def plan(
     seen = inspect(x, rate, options, names=names, devices=devices)
     decided = decide(seen.channels, seen.x, rate, options)
     return replace(decided, alignment=seen.alignment, seconds={**seen.seconds, **decided.seconds})
+
+
+LOWEST_RATE = 1000  # Hz
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,11 @@ def inspect(
     devices: Sequence[object] | None = None,
 ) -> Inspected:
     """Check every channel of x (M, n) by itself, put the recorders in step, and compare the channels."""
+    if check_rate(rate) < LOWEST_RATE:
+        raise InputError(
+            f"the recording has a sample rate of {rate} Hz", "too little of a voice is left of it to separate talkers by",
+            f"a rate of at least {LOWEST_RATE} Hz; of several files the first decides on the rate, so name another one first",
+        )  # fmt: skip
     clock = time.perf_counter()
     checked = preflight(x, rate, names, only=options.channels)
     before = time.perf_counter()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,6 +158,32 @@ class Unmixed:
         document = replace(self.record, gain=gain, subtype=subtype, outputs=outputs).to_dict()
         out.text("result.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
         return document
+
+    def report(self, path: str | PathLike[str], *, mixture: np.ndarray | None = None, overwrite: bool = False) -> Path:
+        """Write the listening report: one HTML page with a player of all tracks, who speaks when, and how well it worked.
+
+        Parameters
+        ----------
+        path : path
+            The page.
+        mixture : np.ndarray, optional
+            (M, n) the recording, to be heard beside the tracks; without it the sum of the tracks is.
+        overwrite : bool
+            Replace an existing page.
+
+        Returns
+        -------
+        Path
+            The page.
+
+        Raises
+        ------
+        InputError
+            The page exists, the mixture is another recording, or the extra `report` is not installed.
+        """
+        from bss.pipeline import reporting
+
+        return reporting.of_arrays(self.tracks(), self.rate, self.record, path, mixture=mixture, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as a dict."""

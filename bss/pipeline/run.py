@@ -69,7 +69,8 @@ def separate(plan: Plan, *, progress: Progress | None = None) -> Unmixed:
 
 
 def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[str], str]:
-    """The estimate of the method, warnings, and where it was computed; the processor steps in for a device that is full."""
+    """The estimate of the method, warnings, and where it was computed; a device that is full takes smaller pieces, then
+    the processor steps in."""
     warnings: list[str] = []
     device = devices.choose(plan.options.device, plan.analysis.x.size / plan.analysis.rate)
     if not plan.choice.method.needs.tensors and device != devices.CPU:
@@ -78,9 +79,16 @@ def learn(plan: Plan, progress: Progress | None = None) -> tuple[Estimate, list[
         device = devices.CPU
     try:
         return (*_learn_in_some_precision(plan, device, progress, warnings), device)
+    except devices.DeviceFull:
+        pass  # and what the error held of the device is free
+    try:
+        with devices.smaller_pieces():
+            estimate, warnings = _learn_in_some_precision(plan, device, progress, warnings)
+        slower = f"{devices.called(device)} was full, so it computed in smaller pieces, which is slower"
+        return estimate, [*warnings, slower], device
     except devices.DeviceFull as error:
         warnings.append(f"{error.what}, so the processor separated the recording instead")
-        return (*_learn_in_some_precision(plan, devices.CPU, progress, warnings), devices.CPU)
+    return (*_learn_in_some_precision(plan, devices.CPU, progress, warnings), devices.CPU)
 
 
 def _learn_in_some_precision(

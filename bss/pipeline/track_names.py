@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +39,13 @@ def track_names(recording: Origin, used: tuple[int, ...], n_sources: int, *, per
             name = f"{base}-{count}"
         names.append(name)
     return tuple(names)
+
+
+def leftovers(folder: Path, written: Iterable[str]) -> str:
+    """A sentence on tracks of an earlier run, which could be mistaken for new ones; empty if there are none."""
+    tracks = [p for pattern in ("source*.wav", "noise*.wav", "residual.wav") for p in sorted(folder.glob(pattern))]
+    old = [p.name for p in tracks if p.name not in set(written)]
+    return f"{', '.join(old)} in {folder} are from an earlier run" if old else ""
 
 
 def subtype_of(recording: Origin, wanted: str) -> str:

@@ -19,7 +19,7 @@ from bss.signals.track_store import TrackStore, disk_full
 NAME = ".bss-unfinished"
 STATE = "state"
 # of the options, those that the samples of the tracks do not depend on
-NO_MATTER = ("resume", "progress", "threads", "overwrite", "dry_run", "max_memory", "save_filters")
+NO_MATTER = ("resume", "progress", "threads", "overwrite", "dry_run", "max_memory", "save_filters", "report", "batch")
 EVERY_SECONDS = 10.0  # between two states, as waiting for the disk takes time, too
 
 

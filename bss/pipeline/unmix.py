@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from bss.checks import check_shape
+from bss.errors import check_callable, check_list
 from bss.networks.files import Weights
 from bss.pipeline import stitch
 from bss.pipeline.methods.base import Method, Progress
 from bss.pipeline.options import UnmixOptions
 from bss.pipeline.plan import plan
 from bss.pipeline.result import Unmixed
+from bss.signals.values import bounded
 
 
 def unmix(
@@ -98,9 +100,12 @@ def unmix(
     >>> bool(np.allclose(result.sources.sum(0), x[0], atol=1e-5))
     True
     """
-    x = check_shape(x)
+    x = bounded(check_shape(x))
+    check_callable("progress", progress)
+    names = None if names is None else check_list("names", names, length=len(x))
+    devices = None if devices is None else check_list("devices", devices, length=len(x))
     options = UnmixOptions(
         n_sources, method, effort, reference_mic, per_mic, device, rng, weights, sync,
-        channels if channels is None else tuple(channels),
+        channels if channels is None else tuple(check_list("channels", channels)),
     )  # fmt: skip
     return stitch.separate(plan(x, rate, options, names=names, devices=devices), progress=progress)

@@ -43,6 +43,18 @@ class UnmixedFiles:
     record: RunRecord = field(repr=False)
     filters: Filters = field(repr=False)
 
+    def report(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> Path:
+        """Write the listening report, one HTML page: by default report.html in the folder. Returns its path.
+
+        Raises
+        ------
+        InputError
+            The page exists, a track is missing, or the extra `report` is not installed.
+        """
+        from bss.pipeline import reporting
+
+        return reporting.of_folder(self.folder, path, overwrite=overwrite)
+
 
 def unmix_file(
     files: Files,
@@ -132,21 +144,40 @@ def unmix_file(
         n_sources, method, effort, reference_mic, per_mic, device, rng, weights, sync,
         channels if channels is None else tuple(channels),
     )  # fmt: skip
+    chosen = file_options(
+        wanted, start=start, end=end, subtype=subtype, clip=clip, linear=linear, keep_noise=keep_noise, denoise=denoise,
+        overwrite=overwrite,
+    )  # fmt: skip
+    budget = memory.budget(max_memory)
+    clock = time.perf_counter()
+    with open_blocks(files, start=start, end=end) as blocks:
+        return separate_blocks(blocks, Path(out), wanted, chosen, budget, resume=resume, clock=clock, progress=progress)
+
+
+def file_options(
+    wanted: UnmixOptions, *, start: float = 0.0, end: float | None = None, subtype: str = "same", clip: str = "common",
+    linear: bool = False, keep_noise: bool = False, denoise: float | None = None, overwrite: bool = False,
+) -> FileOptions:  # fmt: skip
+    """What becomes of the tracks, and what was asked for with it; UsageError for what is invalid."""
     check_choice("subtype", subtype, ("same", *SUBTYPES))
     check_choice("clip", clip, ("common", "keep"))
     asked = {
         **{entry.name: getattr(wanted, entry.name) for entry in fields(wanted)}, "method": wanted.method_name,
-        "weights": None if weights is None else str(weights), "start": start, "end": end, "subtype": subtype, "clip": clip,
-        "linear": linear, "keep_noise": keep_noise, "denoise": denoise,
+        "weights": None if wanted.weights is None else str(wanted.weights), "start": start, "end": end, "subtype": subtype,
+        "clip": clip, "linear": linear, "keep_noise": keep_noise, "denoise": denoise,
     }  # fmt: skip
-    chosen = FileOptions(subtype, clip, linear, keep_noise, denoise, overwrite, asked)
-    budget = memory.budget(max_memory)
-    clock = time.perf_counter()
-    with open_blocks(files, start=start, end=end) as blocks:
-        if costs.fits(blocks, wanted, budget) and not resume:
-            return _whole(blocks, Path(out), wanted, chosen, clock, progress)
-        costs.refuse(blocks, wanted, budget)
-        return _streamed(blocks, Path(out), wanted, chosen, budget, resume, progress)
+    return FileOptions(subtype, clip, linear, keep_noise, denoise, overwrite, asked)
+
+
+def separate_blocks(
+    blocks: FileBlocks, folder: Path, wanted: UnmixOptions, chosen: FileOptions, budget: memory.Budget, *, resume: bool,
+    clock: float, progress: Progress | None = None,
+) -> UnmixedFiles:  # fmt: skip
+    """Separate a recording that is open into a folder; `clock` is when its reading began."""
+    if costs.fits(blocks, wanted, budget) and not resume:
+        return _whole(blocks, folder, wanted, chosen, clock, progress)
+    costs.refuse(blocks, wanted, budget)
+    return _streamed(blocks, folder, wanted, chosen, budget, resume, progress)
 
 
 def _whole(

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bss.errors import InputError, UsageError, check_int
+from bss.checks import check_level, check_rng, plain
+from bss.errors import InputError, UsageError, check_flag, check_int, check_list, check_number
 from bss.scenes import behaviour as behaviours, clocks, faults as all_faults, heard, rooms
 from bss.scenes.behaviour import Behaviour, Move
 from bss.scenes.clocks import Timeline
@@ -105,12 +106,16 @@ def mix(
     >>> round(float(10 * np.log10(scene.images.sum(0)[0].var() / noise[0].var())))
     30
     """
+    check_flag("instantaneous", instantaneous)
+    voices, noises, rirs = (check_list(*given) for given in (("voices", voices), ("noises", noises), ("rirs", rirs)))
+    behaviour, faults = check_list("behaviour", behaviour), check_list("faults", faults)
     voices = [_check_signal(voice, f"voice {k + 1}") for k, voice in enumerate(voices)]
     noises = [_check_signal(noise, f"noise {k + 1}") for k, noise in enumerate(noises)]
     rate, n_mics = check_int("rate", rate, 1000, 768_000), check_int("n_mics", n_mics, 1, 256)
     levels = _check_options(len(voices), snr_db, noise_snr_db, spacing, levels_db)
     rirs = heard.check_rirs(rirs, n_mics, len(voices) + len(noises)) if len(rirs) else []
     sides = rooms.check_room(room)
+    rt60 = check_number("rt60", rt60, 0, 1000, unit="seconds, 0 for no echo")  # which of these the room can have is asked below
     if not instantaneous and not rirs:
         rooms.check_rt60(rt60, sides)
     n = _length(voices, rate, seconds)
@@ -126,7 +131,7 @@ def mix(
         ),
         "seed": None if isinstance(rng, np.random.Generator) else check_int("rng", rng, 0),
     }  # fmt: skip
-    rng = np.random.default_rng(rng)
+    rng = check_rng(rng)
     for_faults, for_talkers, for_noises = rng.spawn(3)  # so that the rest of the scene stays the same without them
     behaviour = behaviours.timed(behaviour, n / rate)
     faults = all_faults.resolve(faults, n_mics, n / rate, for_faults)
@@ -165,12 +170,12 @@ def _used(**values: Any) -> dict[str, Any]:
 
 
 def _check_signal(signal: Any, name: str) -> np.ndarray:
-    x = np.asarray(signal)
+    x = plain(signal, name=name)
     if x.ndim != 1 or x.size == 0 or x.dtype.kind != "f":
         raise InputError(f"{name} is an array of {x.dtype} of shape {x.shape}", "expected one channel of float samples, (n,)")
     if not np.isfinite(x).all():
         raise InputError(f"{name} contains NaN or infinite samples", hint="another one")
-    return x
+    return check_level(x, name=name)
 
 
 def _check_options(
@@ -179,13 +184,14 @@ def _check_options(
     """The levels of the talkers in dB, after checking all options."""
     if n_voices == 0:
         raise UsageError("there are no voices", hint="at least one")
-    if math.isnan(snr_db) or snr_db < -100:
-        raise UsageError(f"snr_db={snr_db:g} is out of range", hint="a level in dB such as 30, or inf for no noise")
-    if not -100 <= noise_snr_db <= 100:
-        raise UsageError(f"noise_snr_db={noise_snr_db:g} is out of range", hint="a level in dB such as 5, within ±100")
-    if not 0.001 <= spacing <= 100:
-        raise UsageError(f"spacing={spacing:g} m is out of range", hint="0.001 to 100 metres between neighbouring microphones")
-    levels = np.zeros(n_voices) if levels_db is None else np.asarray(levels_db, np.float64)
+    if not isinstance(snr_db, float) or snr_db != math.inf:
+        check_number("snr_db", snr_db, -100, 300, unit="dB, or inf for no noise")
+    check_number("noise_snr_db", noise_snr_db, -100, 100, unit="dB")
+    check_number("spacing", spacing, 0.001, 100, unit="metres between neighbouring microphones")
+    try:
+        levels = np.zeros(n_voices) if levels_db is None else np.asarray(levels_db, np.float64)
+    except (TypeError, ValueError):
+        levels = np.zeros(0)
     if levels.shape != (n_voices,) or not np.all(np.abs(levels) <= 100):
         raise UsageError(
             f"levels_db={levels_db!r} does not fit {n_voices} voices", hint="one level for each voice, within ±100 dB"
@@ -196,9 +202,7 @@ def _check_options(
 def _length(voices: Sequence[np.ndarray], rate: int, seconds: float | None) -> int:
     if seconds is None:
         return max(len(voice) for voice in voices)
-    if not 0.01 <= seconds <= 86_400:
-        raise UsageError(f"seconds={seconds:g} is out of range", hint="0.01 to 86400, a day")
-    return round(seconds * rate)
+    return round(check_number("seconds", seconds, 0.01, 86_400, unit="(a day)") * rate)
 
 
 def _refuse_mixed_ways(instantaneous: bool, measured: bool, moves: bool) -> None:

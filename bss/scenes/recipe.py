@@ -15,7 +15,7 @@ import numpy as np
 from bss.errors import InputError, UsageError
 from bss.scenes import behaviour, faults, manifest as manifests
 from bss.scenes.mixing import mix
-from bss.scenes.scene import Scene, sample_digest, unique_name
+from bss.scenes.scene import Scene, sample_digest, scene_folder, unique_name
 from bss.signals import audio, paths
 from bss.signals.resample import resample
 
@@ -58,7 +58,7 @@ def read_voices(files: Sequence[Path], kind: str = "voice") -> tuple[list[Voice]
             raise InputError(
                 f"{file} is silent", f"every {whose} is scaled to a level, which silence does not have", f"another {kind}"
             )
-        voices.append(Voice(unique_name(file.stem, [voice.name for voice in voices]), file, _file_digest(file), x[0], rate))
+        voices.append(Voice(unique_name(file.stem, [voice.name for voice in voices]), file, file_digest(file), x[0], rate))
     return voices, repairs
 
 
@@ -106,6 +106,14 @@ class Recipe:
         if self.sha256 and sample_digest(scene) != self.sha256:
             notes.append(f"the samples differ slightly from those of the original scene, which was made by {self.versions}")
         return scene, notes
+
+    def write(self, folder: Path, *, overwrite: bool = False) -> tuple[Scene, list[str], list[Path]]:
+        """Make the scene and write it into a folder, which is checked before; the scene, the warnings, and the files."""
+        names = [voice.name for voice in self.voices]
+        inputs = [sound.file for sound in (*self.voices, *self.noises, *self.responses)]
+        with scene_folder(folder, names, self.options["n_mics"], inputs=inputs, overwrite=overwrite) as write:
+            scene, notes = self.make()
+            return scene, notes, write(scene)
 
 
 def from_voices(
@@ -158,7 +166,7 @@ def read_responses(files: Sequence[Path], n_mics: int) -> tuple[list[Voice], lis
             )  # fmt: skip
         if not np.isfinite(recording.x).all() or not recording.x[0].any():
             raise InputError(f"{file} is silent, or contains NaN or infinite samples", hint="an impulse response")
-        responses.append(Voice(file.stem, file, _file_digest(file), recording.x, recording.rate))
+        responses.append(Voice(file.stem, file, file_digest(file), recording.x, recording.rate))
     return responses, repairs
 
 
@@ -179,7 +187,7 @@ def load(manifest: Path, candidates: Sequence[Path] = ()) -> Recipe:
         raise InputError(
             f"{manifest} cannot be made again", "the scene was made in Python, from arrays or with a random generator of your own"
         )
-    by_content = {_file_digest(file): file for file in candidates}
+    by_content = {file_digest(file): file for file in candidates}
     located = {key: [_locate(key, entry, manifest, by_content) for entry in own] for key, own in entries.items()}
     voices, notes = read_voices(located["voices"])
     noises, more = read_voices(located["noises"], "noise")
@@ -223,16 +231,16 @@ def _locate(key: str, voice: dict[str, str], manifest: Path, by_content: dict[st
         return by_content[voice["sha256"]]
     file = Path(os.path.normpath(manifest.parent / voice["file"]))
     kind = key.removesuffix("s")
-    if not file.is_file():
+    if not os.path.isfile(file):
         hint = f"bss mix --scene {manifest} FOLDER, where FOLDER contains the {key}"
         raise InputError(f"the {kind} {file} is missing", f"{manifest} was made with it", hint)
-    if _file_digest(file) != voice["sha256"]:
+    if file_digest(file) != voice["sha256"]:
         hint = "the original file, or a new scene"
         raise InputError(f"the {kind} {file} has changed since {manifest} was made", "its checksum differs", hint)
     return file
 
 
-def _file_digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,7 +14,7 @@ import numpy as np
 from bss.errors import UsageError
 from bss.signals.decode import FileInfo, opened
 from bss.signals.parts import Part, repairs_of
-from bss.signals.paths import expand
+from bss.signals.paths import expand, label
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -115,8 +116,13 @@ class FileBlocks:
         What was adjusted, in words.
     """
 
-    def __init__(self, parts: Sequence[Part], repairs: Sequence[str], files: contextlib.ExitStack) -> None:
+    def __init__(
+        self, parts: Sequence[Part], repairs: Sequence[str], files: contextlib.ExitStack, gains: Sequence[float] | None = None
+    ) -> None:
         self._parts, self._files = tuple(parts), files
+        per_part = gains if gains is not None else [1.0] * len(parts)
+        rows = [gain for part, gain in zip(parts, per_part, strict=True) for _ in part.channels]
+        self._gains = None if gains is None else np.array(rows, np.float32)[:, None]
         self._first: FileInfo = parts[0].info
         self.repairs = tuple(repairs)
         self.channels = tuple(channel for part in parts for channel in part.channels)
@@ -183,7 +189,7 @@ class FileBlocks:
             if here > 0:
                 part.read(x[row : row + part.info.channels, :here], start)
             row += part.info.channels
-        return x
+        return self._amplified(x)
 
     def read_one(self, channel: int, start: int, stop: int) -> np.ndarray:
         """(stop - start,) float32 of one channel, as of `read`, from its file alone."""
@@ -196,7 +202,8 @@ class FileBlocks:
                 here = min(stop, part.length) - start
                 if here > 0:
                     part.read(x[:, :here], start)
-                return np.ascontiguousarray(x[channel - first])
+                one = np.ascontiguousarray(x[channel - first])
+                return one if self._gains is None else one * self._gains[channel]
             first += part.info.channels
         raise IndexError(f"channel {channel} of {self.n_mics}")
 
@@ -207,6 +214,11 @@ class FileBlocks:
         for part in self._parts:
             part.fill(x[row : row + part.info.channels, : part.length])
             row += part.info.channels
+        return self._amplified(x)
+
+    def _amplified(self, x: np.ndarray) -> np.ndarray:
+        if self._gains is not None:
+            x *= self._gains
         return x
 
     def close(self) -> None:
@@ -220,7 +232,9 @@ class FileBlocks:
         self.close()
 
 
-def open_blocks(files: Files, *, start: float = 0.0, end: float | None = None) -> FileBlocks:
+def open_blocks(
+    files: Files, *, start: float = 0.0, end: float | None = None, gains: Sequence[float] | None = None
+) -> FileBlocks:
     """Open a recording to be read in pieces: the same samples, channels and repairs as `bss.signals.audio.load` gives.
 
     Parameters
@@ -229,6 +243,8 @@ def open_blocks(files: Files, *, start: float = 0.0, end: float | None = None) -
         Files, folders, globs, or ``"-"`` for stdin, which is first stored in a temporary file.
     start, end : float
         The part to read, in seconds; `end=None` reads to the end.
+    gains : sequence of float, optional
+        By what the samples of each file are multiplied; `files` are then files, each once.
 
     Raises
     ------
@@ -254,7 +270,11 @@ def open_blocks(files: Files, *, start: float = 0.0, end: float | None = None) -
         parts = [Part(reader, rate, start, end) for reader in readers]
         for part in parts:
             stack.callback(part.close)
-        return FileBlocks(parts, repairs_of(parts, end), stack.pop_all())
+        repairs = repairs_of(parts, end)
+        for part, gain in zip(parts, gains or (), strict=gains is not None):
+            if gain != 1.0:
+                repairs.append(f"{label(part.info.path)}: a gain of {20 * math.log10(gain):+.1f} dB was applied, as asked for")
+        return FileBlocks(parts, repairs, stack.pop_all(), gains)
 
 
 def channel_of(blocks: Blocks, channel: int, start: int, stop: int) -> np.ndarray:

@@ -6,17 +6,19 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from bss.checks import HIGHEST_RATE, LOWEST_RATE
 from bss.errors import InputError
 from bss.signals import ffmpeg, headers, streams
-from bss.signals.libsndfile import error_text, sound_file
+from bss.signals.libsndfile import error_text, sound_file, without_notes
 from bss.signals.paths import STDIN, label
+from bss.signals.values import bounded, plain_values
 
 BLOCK = 1 << 17  # frames read at a time
 MP3_SLACK = 4 * 1152  # samples: the header frame, and the padding that encoder and decoder add at both ends
@@ -115,11 +117,13 @@ def _native(file: Path, path: Path) -> _Sound | _Plain | str:
     import soundfile
 
     try:
-        sound = sound_file(file)
+        with without_notes() if _may_be_mp3(file) else nullcontext():
+            sound = sound_file(file)
     except soundfile.LibsndfileError as error:
         return error_text(error)
     info = FileInfo(path, sound.samplerate, sound.channels, sound.frames, sound.format, sound.subtype)
     try:
+        _refuse_rate(info)
         reader = _checked(file, sound, info)
     except BaseException:
         sound.close()
@@ -130,6 +134,19 @@ def _native(file: Path, path: Path) -> _Sound | _Plain | str:
         reader.close()
         raise InputError(f"{label(path)} contains no samples", "its header is valid, but nothing was recorded", "leave it out")
     return reader
+
+
+def _may_be_mp3(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(4) not in (b"RIFF", b"RF64", b"RIFX", b"riff", b"fLaC", b"OggS", b"FORM", b"caff", b".snd")
+
+
+def _refuse_rate(info: FileInfo) -> None:
+    if not LOWEST_RATE <= info.rate <= HIGHEST_RATE:
+        raise InputError(
+            f"{label(info.path)} has a sample rate of {info.rate} Hz", "no recording has such a rate: its header is wrong",
+            f"write the header anew with the true rate: sox -r 16000 {shlex.quote(label(info.path))} fixed.wav",
+        )  # fmt: skip
 
 
 def _checked(file: Path, sound: Any, info: FileInfo) -> _Sound | _Plain | str:
@@ -148,7 +165,8 @@ def _checked(file: Path, sound: Any, info: FileInfo) -> _Sound | _Plain | str:
         if fault == "chained":
             return "it contains several consecutive streams, and libsndfile reads only the first"
     elif info.format == "MP3":
-        return _checked_mp3(file, sound, info)
+        with without_notes():
+            return _checked_mp3(file, sound, info)
     elif any(int(declared) > int(actual) for declared, actual in re.findall(r"(\d+) \(should be (\d+)\)", sound.extra_info)):
         raise _truncated(name, "the header announces more than the file contains")
     if info.frames >= headers.NEVER_FILLED_IN:
@@ -188,6 +206,10 @@ class _Sound:
         self.exact = bool(sound.seekable())
 
     def fill(self, out: np.ndarray, start: int) -> None:
+        with without_notes() if self.info.format == "MP3" else nullcontext():
+            self._fill(out, start)
+
+    def _fill(self, out: np.ndarray, start: int) -> None:
         import soundfile
 
         name, done, n = label(self.info.path), 0, out.shape[1]
@@ -198,7 +220,7 @@ class _Sound:
                 if not len(block):
                     why = f"the header announces {self.info.frames} samples, the file ends after {start + done}"
                     raise _truncated(name, why)
-                out[:, done : done + len(block)] = block.T  # libsndfile gives (k, M)
+                out[:, done : done + len(block)] = bounded(block).T  # libsndfile gives (k, M)
                 done += len(block)
                 self.position = start + done
         except soundfile.LibsndfileError as error:
@@ -251,22 +273,8 @@ class _Plain:
             if len(data) < count * layout.block:
                 raise _truncated(label(self.info.path), f"it ended while it was being read, {n - first} samples too early")
             values = plain_values(np.frombuffer(data, kind), self.info.subtype, layout.byte_order)
-            out[:, first : first + count] = values.reshape(count, channels).T
+            with np.errstate(over="ignore", invalid="ignore"):  # of doubles
+                out[:, first : first + count] = bounded(values.astype(np.float32)).reshape(count, channels).T
 
     def close(self) -> None:
         self.file.close()
-
-
-def plain_values(raw: np.ndarray, subtype: str, byte_order: str) -> np.ndarray:
-    """Samples scaled to full scale 1."""
-    values: np.ndarray = raw
-    if subtype == "PCM_24":
-        order = (0, 1, 2) if byte_order == "<" else (2, 1, 0)
-        low, mid, high = (raw[k::3].astype(np.int32) for k in order)
-        # the most significant byte goes to the top of the 32 bits, and with it the sign
-        values = (high << 24 | mid << 16 | low << 8) / np.float64(1 << 31)
-    elif subtype == "PCM_U8":
-        values = (raw.astype(np.float32) - 128) / 128
-    elif subtype.startswith("PCM"):
-        values = raw / np.float64(1 << 8 * raw.itemsize - 1)
-    return values

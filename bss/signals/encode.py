@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bss.checks import check_recording
-from bss.errors import InputError, UsageError, check_int
+from bss.checks import check_rate, check_recording
+from bss.errors import InputError, UsageError
 from bss.signals.headers import clear_peak_time
 from bss.signals.libsndfile import error_text, sound_file
 
@@ -45,6 +45,8 @@ def format_of(name: str, kind: str | None = None, subtype: str | None = None) ->
     """
     import soundfile
 
+    if subtype is not None and not isinstance(subtype, str):
+        raise UsageError(f"subtype={subtype!r} is no name of a sample format", hint="such as PCM_16, PCM_24 or FLOAT")
     suffix = Path(name).suffix.lower()
     if kind is None:
         if suffix not in FORMATS:
@@ -80,7 +82,7 @@ def encode(path: Path, x: np.ndarray, rate: int, *, kind: str, subtype: str, nam
         Samples are not finite or exceed full scale, the format does not support the shape or rate, or the disk is full.
     """
     x = check_recording(np.atleast_2d(x))
-    check_int("rate", rate, 1)
+    check_rate(rate, low=1)
     check_peak(peak(x), subtype, name)
     encode_blocks(path, [x], rate, channels=len(x), frames=x.shape[1], kind=kind, subtype=subtype, name=name)
 
@@ -176,7 +178,7 @@ def _write_blocks(
                 samples = block.T  # libsndfile expects (k, M)
                 file.write(np.ascontiguousarray(to_pcm(samples, BITS[subtype]) if subtype in BITS else samples))
         with sound_file(path) as written:  # some writers of libsndfile do not notice a full disk
-            if written.seekable():
+            if written.seekable() and kind != "MP3":  # whose decoder complains on stderr where frames before it are missing
                 written.seek(frames - 1)
             if written.frames < frames or not len(written.read(1)):
                 raise full

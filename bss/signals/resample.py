@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.errors import check_int
+from bss.checks import check_rate
 
 
 def resampled_length(n: int, rate: int, new_rate: int) -> int:
@@ -42,8 +42,8 @@ def resample(x: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     >>> resample(x, 48000, 16000).shape
     (2, 16000)
     """
-    check_int("rate", rate, 1)
-    check_int("new_rate", new_rate, 1)
+    check_rate(rate, low=1)
+    check_rate(new_rate, name="new_rate", low=1)
     if rate == new_rate:
         return np.array(x)
     import soxr

@@ -9,7 +9,10 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.protocol import Array
+from bss.checks import plain
 from bss.errors import InputError, UsageError, check_int
+
+LARGEST_FFT = 1 << 24  # samples of a window: minutes
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ class Stft:
     hop: int = 0
 
     def __post_init__(self) -> None:
-        check_int("n_fft", self.n_fft, 4)
+        check_int("n_fft", self.n_fft, 4, LARGEST_FFT)
         if self.n_fft % 2:
             raise UsageError(f"n_fft={self.n_fft} is odd", hint=f"n_fft={self.n_fft + 1}")
-        if not self.hop:
+        if self.hop is None or (isinstance(self.hop, int) and self.hop == 0):
             object.__setattr__(self, "hop", self.n_fft // 4)
         check_int("hop", self.hop, 1, self.n_fft // 2)
 
@@ -81,12 +84,16 @@ class Stft:
 
     def forward(self, x: Array) -> Array:
         """Spectra (F, M, T) of x (M, n); complex64 of float32, complex128 of float64."""
+        if isinstance(x, np.ndarray):
+            x = plain(x, name="x")
         if not dispatch.known(x) or x.ndim != 2 or dispatch.fourier_of(x).precision(x) not in (np.float32, np.float64):
             raise InputError(f"x is {_kind(x)}", "expected (M, n) float32 or float64")
         return dispatch.fourier_of(x).stft(x, self.window, self.hop, self.lead, self.n_frames(x.shape[1]))
 
     def inverse(self, Y: Array, n: int) -> Array:
         """Signals (N, n) of spectra Y (F, N, T): sample 0 is sample 0, and n samples come back."""
+        if isinstance(Y, np.ndarray):
+            Y = plain(Y, name="Y")
         if not dispatch.known(Y) or Y.ndim != 3 or dispatch.fourier_of(Y).precision(Y) not in (np.complex64, np.complex128):
             raise InputError(f"Y is {_kind(Y)}", "expected (F, N, T) complex64 or complex128")
         if Y.shape[0] != self.n_bins or Y.shape[2] != self.n_frames(n):

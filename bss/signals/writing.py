@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from bss.errors import InputError, SolverError
-from bss.signals import encode
+from bss.signals import encode, leftovers
 from bss.signals.track_store import refuse_full
 
 # subtypes of inputs -> subtypes of the outputs, where they differ
@@ -142,7 +141,7 @@ class OutputFolder:
     def file(self, name: str) -> Iterator[Path]:
         """An empty file next to the final path of `name`, to be written; KeyError for a name that was not announced."""
         place = self._places[name]
-        temporary = (self.scratch or place.parent) / f".bss-{secrets.token_hex(8)}.part"
+        temporary = (self.scratch or place.parent) / leftovers.temporary_name()
         try:
             with _naming(place):
                 temporary.touch(exist_ok=False)
@@ -223,13 +222,15 @@ def output_folder(
     """
     if len(set(names)) < len(names) or any(PurePosixPath(n).is_absolute() or ".." in n.split("/") for n in names):
         raise ValueError(f"names must be different, and inside the folder: {names}")
-    folder = OutputFolder(Path(directory), names)
+    # "new/../out" must not make "new"
+    folder = OutputFolder(Path(os.path.realpath(directory) if ".." in Path(directory).parts else directory), names)
     _refuse_existing(list(folder._places.values()), overwrite)
     _refuse_inputs(folder._places.values(), inputs)
     made: list[Path] = []
     try:
         for place in (folder.directory, *sorted({p.parent for p in folder._places.values()})):
             _make_folder(place, made)
+        leftovers.remove({place.parent for place in folder._places.values()})
         refuse_full(folder.directory, needed_bytes)
         yield folder
         folder._commit(overwrite)
@@ -273,7 +274,7 @@ def _make_folder(place: Path, made: list[Path]) -> None:
         except OSError as error:
             if not os.path.isdir(folder):
                 raise InputError(f"the folder {folder} cannot be created", error.strerror or "", "another -o DIR") from error
-    probe = place / f".bss-{secrets.token_hex(8)}.part"
+    probe = place / leftovers.temporary_name()
     try:
         probe.touch(exist_ok=False)
     except OSError as error:

@@ -9,7 +9,8 @@ log |det W|^2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -152,7 +153,7 @@ class Nmf(Iterated):
     dof: float | None = None
 
     def __post_init__(self) -> None:
-        check_int("n_components", self.n_components, 1)
+        object.__setattr__(self, "n_components", check_int("n_components", self.n_components, 1, MOST_COMPONENTS))
         if self.dof is not None:
             check_dof(self.dof)
         if (self.basis is None) != (self.activation is None):
@@ -192,10 +193,10 @@ class Known(Iterated):
         return backend.known_variances(outputs, arrays.maximum(R, arrays.where(lowest > 0, lowest, 1)))
 
 
-def check_dof(dof: float) -> None:
+def check_dof(dof: Any) -> None:
     """UsageError unless `dof` is a positive number."""
-    if not 0 < dof < np.inf:
-        raise UsageError(f"dof={dof} is not a positive number", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
+    if not isinstance(dof, Real) or not 0 < float(dof) < np.inf:
+        raise UsageError(f"dof={dof!r} is not a positive number", hint="1 for very heavy tails, 4, or 1000 for nearly Gauss")
 
 
 def floored(backend: Backend, r: Array) -> Array:
@@ -205,6 +206,7 @@ def floored(backend: Backend, r: Array) -> Array:
 
 
 SILENT_FRAME = 1e-3
+MOST_COMPONENTS = 1024  # of a source's NMF
 LEAST_KNOWN = 1e-3  # 30 dB under the mean: known variances are never so well known that less would mean something
 
 NAMES = ("laplace", "gauss", "student-t", "generalised-gauss")

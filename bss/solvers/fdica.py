@@ -8,7 +8,7 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.protocol import Array, Backend, Outputs, SourceModel
-from bss.errors import UsageError, check_choice
+from bss.errors import UsageError, check_choice, check_flag, check_int
 from bss.solvers import grouping, permutation, updates
 from bss.solvers.contrasts import Iterated
 from bss.solvers.mm import Callback, check_sources, check_spectra, majorise_minimise
@@ -108,7 +108,9 @@ def fdica(
     >>> np.allclose(separation.sources, separation.demixing @ X)
     True
     """
-    if candidates not in (1, 3):
+    check_flag("principal", principal)
+    check_flag("others", others)
+    if check_int("candidates", candidates, 1) not in (1, 3):
         raise UsageError(f"candidates={candidates!r} is not offered", hint="1, or 3")
     activity = ("shares" if candidates == 1 else "log") if activity is None else activity
     check_choice("activity", activity, tuple(ACTIVITIES))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.errors import check_choice
+from bss.checks import check_rng
+from bss.errors import check_choice, check_flag
 from bss.solvers.infomax import refined
 from bss.solvers.mm import Callback, check_tol
 from bss.solvers.problem import GAUSSIAN_VALUE, Problem, rotation_gradient, symmetric_decorrelation
@@ -73,10 +74,11 @@ def fastica(
     True
     """
     check_tol(tol)
+    check_flag("refine", refine)
     check_choice("algorithm", algorithm, ("symmetric", "deflation"))
     check_choice("contrast", contrast, tuple(GAUSSIAN_VALUE))
     problem = Problem.of(X, n_sources, n_iter, callback)
-    first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)
+    first = check_rng(rng).normal(size=(len(problem.K),) * 2)
     solve = _symmetric if algorithm == "symmetric" else _deflation
     strides = problem.strides(eighth=refine)
     last = strides[1:][-2:] if refine else []  # left to the refinement

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bss.checks import check_rng
 from bss.errors import check_choice
 from bss.solvers.mm import Callback, check_tol
 from bss.solvers.picard import LOWEST_CURVATURE, MEMORY, Memory, Point, Sums, descend, evaluate, rough_start, step_down
@@ -73,7 +74,7 @@ def infomax(
     check_tol(tol)
     check_choice("solver", solver, ("picard", "newton", "natural"))
     problem = Problem.of(X, n_sources, n_iter, callback)
-    first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)
+    first = check_rng(rng).normal(size=(len(problem.K),) * 2)
     W = symmetric_decorrelation(first)
     if extended and solver != "natural":
         W, signs = rough_start(problem, W, "logcosh")

@@ -204,7 +204,7 @@ def ilrma(
     demixing = None if isinstance(start, str) else start
     if isinstance(start, str) and check_choice("start", start, STARTS) == "fdica" and first > 0:
         initial = fdica(X, n_sources=n_sources, update=method, n_iter=first, tol=tol, principal=True)
-        basis, activation = fit_nmf(initial.sources, n_components, rng=rng)
+        basis, activation = fit_nmf(initial.sources, contrast.n_components, rng=rng)
         contrast = replace(contrast, basis=basis, activation=activation)
         demixing, n_iter = initial.demixing, n_iter - first
     return majorise_minimise(

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from bss.checks import check_rng
 from bss.errors import UsageError
 from bss.solvers.mm import Callback, check_tol
 from bss.solvers.problem import Problem, symmetric_decorrelation
@@ -71,8 +72,8 @@ def jade(
             f"JADE of {rank} sources would need {rank**4} moments", f"it is for at most {MOST_SOURCES}",
             f"n_sources={MOST_SOURCES}, or fastica",
         )  # fmt: skip
-    first = symmetric_decorrelation(np.random.default_rng(rng).normal(size=(rank, rank)))
-    Q = first @ cumulant_matrices(problem.backend.fourth_moments(problem.x, problem.K, problem.mean)) @ first.T
+    first = symmetric_decorrelation(check_rng(rng).normal(size=(rank, rank)))
+    Q = first @ cumulant_matrices(problem.passes.fourth_moments(problem.x, problem.K, problem.mean)) @ first.T
     V, converged = _diagonalise(problem, Q, n_iter, tol)
     return problem.finish(V @ first, converged, "try a larger n_iter, or fastica")
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.protocol import AngularMixture, Array, Backend, Outputs
-from bss.errors import InputError, UsageError, check_int
+from bss.checks import check_rng
+from bss.errors import InputError, UsageError, check_callable, check_int
 from bss.solvers import mm, permutation
-from bss.solvers.mm import Callback, check_spectra, check_tol
+from bss.solvers.mm import MOST_SOURCES, Callback, check_spectra, check_tol
 from bss.solvers.result import Separation
 
 FIRST_ITERATIONS = 20
@@ -116,7 +117,7 @@ def cacgmm(
     M = X.shape[1]
     check_int("reference_mic", reference_mic, 0, M - 1)
     mixture, converged = fit(
-        X, M if n_sources is None else check_int("n_sources", n_sources, 1),
+        X, M if n_sources is None else check_int("n_sources", n_sources, 1, MOST_SOURCES),
         n_iter=n_iter, tol=tol, rng=rng, start=start, callback=callback,
     )  # fmt: skip
     return separation(X, mixture, mixture.masks(), reference_mic, converged)
@@ -142,6 +143,7 @@ def fit(
     """The mixture after its EM, and whether it converged; options as of `cacgmm`."""
     check_int("n_iter", n_iter, 1)
     check_tol(tol)
+    check_callable("callback", callback)
     F, M, T = X.shape
     if M < 2:
         raise InputError("X holds one microphone", "a direction needs two or more", "more microphones")
@@ -151,7 +153,7 @@ def fit(
         masks = backend.array(_checked(start, (F, N, T)), X)
         mixture = _mixture(backend, outputs, _directions(backend, X, masks))
     else:
-        mixture = _begun(X, N, np.random.default_rng(rng), min(FIRST_ITERATIONS, n_iter))
+        mixture = _begun(X, N, check_rng(rng), min(FIRST_ITERATIONS, n_iter))
     for i, loss in enumerate(mixture.losses):
         if callback is not None:
             callback(i, loss)
@@ -168,7 +170,7 @@ def starts(X: Array, N: int, rng: int | np.random.Generator = 0) -> Iterator[Mix
     """The beginnings of mixtures of N directions in X (F, M, T): a blind one, then that of the delays, if N of them stand out."""
     backend = dispatch.of(X)
     outputs = _outputs(backend, X)
-    yield _mixture(backend, outputs, _blind(backend, outputs, X, N, np.random.default_rng(rng)))
+    yield _mixture(backend, outputs, _blind(backend, outputs, X, N, check_rng(rng)))
     delays = standing_out(X, N)
     if delays is not None:
         yield _mixture(backend, outputs, _steered(delays, len(X)))

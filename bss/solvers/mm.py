@@ -12,7 +12,8 @@ import numpy as np
 
 from bss.backends import dispatch, numeric
 from bss.backends.protocol import Array, Backend
-from bss.errors import InputError, SolverError, UsageError, check_int
+from bss.checks import LARGEST, check_rng, plain, refuse_level
+from bss.errors import InputError, SolverError, UsageError, check_callable, check_int
 from bss.solvers.contrasts import Contrast
 from bss.solvers.result import Separation
 from bss.solvers.updates import Update
@@ -65,13 +66,14 @@ def majorise_minimise(
     N = check_sources(n_sources, M)
     check_int("n_iter", n_iter, 1)
     check_tol(tol)
+    check_callable("callback", callback)
     backend = dispatch.of(X)
     unit = level(X)
     W = first_demixing(backend, start, X, N)
     if N < M:
         background(backend, backend.covariance(X), W, N)
     outputs = backend.outputs(X, W, N, unit)  # levels near one, so that one rule for small numbers serves
-    state = contrast.start(backend, outputs, np.random.default_rng(rng))
+    state = contrast.start(backend, outputs, check_rng(rng))
     losses: list[float] = []
     for i in range(n_iter):
         losses.append(float(contrast.step(outputs, state, update)) / F)  # of tensors the one value that an iteration fetches
@@ -92,7 +94,7 @@ def _finish(backend: Backend, X: Array, W: Array, losses: list[float], tol: floa
     if not backend.is_finite(W):
         raise SolverError("the separation diverged", "its demixing is not finite", "`bss check` on the recording")
     fall = losses[-2] - losses[-1] if len(losses) > 1 else np.inf
-    rose = -fall > max(tol, numeric.floor(np.float32, abs(losses[-1])))  # by more than roundings, at any precision
+    rose = -fall > max(tol, float(numeric.floor(np.float32)) * abs(losses[-1]))  # by more than roundings, at any precision
     converged = bool(tol > 0 and fall < tol and not rose)
     message = f"converged in {len(losses)} iterations" if converged else f"stopped after {len(losses)} iterations"
     if rose:
@@ -134,6 +136,8 @@ def background(backend: Backend, C: Array, W: Array, N: int) -> None:
 
 def check_spectra(X: Any) -> Array:
     """X as a complex, finite (F, M, T) array, or InputError saying what was given and what was expected."""
+    if isinstance(X, np.ndarray):
+        X = plain(X, name="X")
     backend = dispatch.of(X)
     if X.ndim != 3 or backend.precision(X) not in (np.complex64, np.complex128):
         raise InputError(
@@ -146,10 +150,12 @@ def check_spectra(X: Any) -> Array:
             f"X has shape {tuple(X.shape)}: {M} microphones and {T} frames", "expected (F, M, T), more frames than microphones",
             "X.transpose, a longer recording, or a shorter n_fft",
         )  # fmt: skip
-    broken = not np.isfinite(backend.square_sum(X))
+    total = float(backend.square_sum(X))
+    broken = not math.isfinite(total)
     for m in range(M if broken else 0):  # which it is, takes longer to tell
         if not math.isfinite(backend.total(X[:, m].real) + backend.total(X[:, m].imag)):
             raise InputError(f"channel {m} of X holds NaN or infinite values", hint="leave that channel out")
+    refuse_level(math.sqrt(total / math.prod(X.shape)), LARGEST[backend.precision(X).itemsize // 2], "X")
     silent = [m for m in range(M) if not X[:, m].any()]
     if 0 < len(silent) < M:
         raise InputError(f"channel {silent[0]} of X is silent", "nothing can be demixed with it", "leave that channel out")
@@ -170,9 +176,12 @@ def level(X: Array) -> float:
     return math.sqrt(total / math.prod(X.shape))
 
 
+MOST_SOURCES = 256  # of methods that find more than there are microphones
+
+
 def check_tol(tol: Any) -> None:
     """UsageError unless `tol` is a number of at least 0."""
-    if not isinstance(tol, Real) or not float(tol) >= 0:
+    if not isinstance(tol, Real) or not 0 <= float(tol) < math.inf:
         raise UsageError(f"tol={tol!r} is not a number of at least 0", hint="1e-6, or 0 for all of n_iter")
 
 

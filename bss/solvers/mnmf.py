@@ -10,8 +10,8 @@ from bss.backends import dispatch
 from bss.backends.protocol import Array, Backend, FastMnmf, Outputs
 from bss.errors import check_int
 from bss.solvers import updates
-from bss.solvers.contrasts import Gauss, Iterated
-from bss.solvers.mm import Callback, background, check_spectra, majorise_minimise
+from bss.solvers.contrasts import MOST_COMPONENTS, Gauss, Iterated
+from bss.solvers.mm import MOST_SOURCES, Callback, background, check_spectra, majorise_minimise
 from bss.solvers.result import Separation, without_demixing
 from bss.solvers.updates import Update
 
@@ -104,8 +104,8 @@ def fit(
     """`fastmnmf`, and the model that it has learned, which gives the sources at every microphone."""
     X = check_spectra(X)
     M = X.shape[1]
-    N = M if n_sources is None else check_int("n_sources", n_sources, 1)
-    model = _Directional(N, check_int("n_components", n_components, 1))
+    N = M if n_sources is None else check_int("n_sources", n_sources, 1, MOST_SOURCES)
+    model = _Directional(N, check_int("n_components", n_components, 1, MOST_COMPONENTS))
     if start is None:
         start = first_diagonaliser(X, min(N, M))
     step = updates.by_name(update)

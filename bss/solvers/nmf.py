@@ -6,6 +6,7 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.protocol import Array
+from bss.checks import check_rng
 from bss.errors import check_int
 from bss.solvers import mm
 
@@ -43,7 +44,7 @@ def fit_nmf(Y: Array, n_components: int, *, n_iter: int = 20, rng: int | np.rand
     check_int("n_components", n_components, 1)
     check_int("n_iter", n_iter, 1)
     level = mm.level(Y)
-    state = dispatch.of(Y).nmf(Y, n_components, np.random.default_rng(rng))
+    state = dispatch.of(Y).nmf(Y, n_components, check_rng(rng))
     stride = min(max(1, len(Y) // ENOUGH), SPARSEST)
     for i in range(n_iter):
         state.step(1 if i >= n_iter - LAST else stride)

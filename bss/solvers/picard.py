@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from bss.checks import check_rng
 from bss.errors import check_choice
 from bss.solvers.mm import Callback, check_tol
 from bss.solvers.problem import GAUSSIAN_VALUE, Problem, rotation_gradient, symmetric_decorrelation
@@ -254,7 +255,7 @@ def picard_o(
     check_tol(tol)
     check_choice("contrast", contrast, tuple(GAUSSIAN_VALUE))
     problem = Problem.of(X, n_sources, n_iter, callback)
-    first = np.random.default_rng(rng).normal(size=(len(problem.K),) * 2)
+    first = check_rng(rng).normal(size=(len(problem.K),) * 2)
     start, _ = rough_start(problem, symmetric_decorrelation(first), contrast)
     W, converged = descend(problem, Rotations(contrast), start, n_iter=n_iter, tol=tol)
     return problem.finish(W, converged, "try a larger n_iter, another contrast, or infomax")

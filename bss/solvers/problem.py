@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array, Backend
-from bss.checks import check_layout, check_shape
-from bss.errors import SolverError, UsageError, check_int
+from bss.backends.protocol import Array, Backend, SamplePasses
+from bss.checks import check_layout, check_shape, refuse_level
+from bss.errors import SolverError, UsageError, check_callable, check_int
 from bss.solvers.mm import Callback, check_sources
 from bss.solvers.result import Separation
 from bss.solvers.whitening import whitening_matrix
 
 GROWTH = 16
+LARGEST_DEVIATION = {4: 1e30, 8: 1e100}  # by bytes of a sample: whitening divides by it, in that precision
 FEWEST_SAMPLES = 1 << 15
 GAUSSIAN_VALUE = {"logcosh": 0.374567207, "exp": -np.sqrt(0.5), "cube": 0.75}  # E[G(v)] of a unit Gaussian v
 
@@ -36,6 +37,7 @@ class Problem:
     def of(cls, X: Any, n_sources: int | None, n_iter: int, callback: Callback | None) -> Problem:
         """Check what the user gave, and whiten."""
         check_int("n_iter", n_iter, 1)
+        check_callable("callback", callback)
         backend = dispatch.of(X)
         if backend.precision(X).kind == "c":
             raise UsageError("X is complex", "instantaneous ICA works on samples", "bss.auxiva for spectra")
@@ -43,18 +45,25 @@ class Problem:
         if n_sources is not None:
             n_sources = check_sources(n_sources, len(x))
         K, mean, covariance = whitening_matrix(x, n_sources)
-        return cls(x, K, mean, np.sqrt(np.diag(covariance)), backend, callback)
+        deviation = np.sqrt(np.diag(covariance))
+        refuse_level(float(deviation.max()), LARGEST_DEVIATION[backend.precision(x).itemsize], "X")
+        return cls(x, K, mean, deviation, backend, callback)
 
     @property
     def precision(self) -> np.dtype[Any]:
         """Of the samples."""
         return self.backend.precision(self.x)
 
+    @property
+    def passes(self) -> SamplePasses:
+        """Over the samples."""
+        return dispatch.passes_of(self.x)
+
     def pass_over(
         self, W: np.ndarray, nonlinearity: str, stride: int, *, value: bool = True
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """E[g(y) z^T] (R, R), E[g'(y)] and, where asked for, E[G(y)] (R,) of y = W z, z = K (x - mean) white and never stored."""
-        cross, slope, values = self.backend.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
+        cross, slope, values = self.passes.ica_pass(self.x, W @ self.K, self.mean, nonlinearity, stride=stride, value=value)
         return cross @ self.K.T, slope, values
 
     def strides(self, *, eighth: bool = False) -> list[int]:

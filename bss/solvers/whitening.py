@@ -10,7 +10,7 @@ import numpy as np
 from bss.backends import dispatch
 from bss.backends.numeric import floor
 from bss.backends.protocol import Array
-from bss.checks import check_finite, check_layout, check_recording
+from bss.checks import check_finite, check_layout, check_level, check_recording
 from bss.errors import InputError, UsageError, check_int
 
 
@@ -75,7 +75,7 @@ def whiten(x: Array, *, n_components: int | None = None) -> Whitening:
     if dispatch.is_tensor(x):
         check_layout(tuple(x.shape), dispatch.of(x).precision(x), name="x")
     else:
-        x = check_recording(x)
+        x = check_level(check_recording(x), name="x")
     backend = dispatch.of(x)
     matrix, mean, _ = whitening_matrix(x, n_components)
     white, centre = (backend.cast(backend.array(a, x), x) for a in (matrix, mean))
@@ -85,7 +85,7 @@ def whiten(x: Array, *, n_components: int | None = None) -> Whitening:
 def whitening_matrix(x: Array, n_components: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(R, M) matrix, (M,) mean and (M, M) covariance of x, all float64; R is the rank or n_components."""
     backend = dispatch.of(x)
-    mean, covariance = backend.moments(x)
+    mean, covariance = dispatch.passes_of(x).moments(x)
     precision: np.dtype[Any] = backend.precision(x)
     if not np.isfinite(covariance).all():
         check_finite(backend.host(x), name="X")

@@ -12,6 +12,7 @@ from bss.errors import InputError, UsageError, check_int
 from bss.solvers import mm
 from bss.solvers.mm import check_spectra
 
+MOST_FRAMES = 1 << 20
 FRAMES_PER_TAP = 4  # at least so many frames for each coefficient of a filter: fewer, and it predicts the speech away
 
 
@@ -121,7 +122,7 @@ def wpe(
     X = check_spectra(X)
     taps, note = check_taps(X, taps, delay)
     check_int("n_iter", n_iter, 1)
-    check_int("context", context, 0)
+    check_int("context", context, 0, MOST_FRAMES)
     power = None if power is None else check_power(power, X)
     backend = dispatch.of(X)
     filters = backend.prediction_filters(
@@ -134,8 +135,8 @@ def wpe(
 
 def check_taps(X: np.ndarray, taps: int, delay: int) -> tuple[int, str]:
     """`taps`, or as many as the recording is long enough for, and a note that says so."""
-    check_int("taps", taps, 1)
-    check_int("delay", delay, 1)
+    check_int("taps", taps, 1, MOST_FRAMES)
+    check_int("delay", delay, 1, MOST_FRAMES)
     _, M, T = X.shape
     most = (T - delay) // (FRAMES_PER_TAP * M)
     if most < 1:

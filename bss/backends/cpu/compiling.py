@@ -6,26 +6,65 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba.core import event
+import numba
+
+from bss.backends.cpu import kept
+from bss.errors import UsageError
 
 
-class _First(event.Listener):
-    """Calls `say` when the first compilation begins."""
+def compiled(**options: Any) -> Callable[[Any], Any]:
+    """`numba.njit` for what Python calls, kept on disk between runs.
 
-    def __init__(self, say: Callable[[], Any]) -> None:
-        self.say: Callable[[], Any] | None = say
+    Raises
+    ------
+    UsageError
+        numba is not allowed to compile.
+    """
+    settings: Any = numba.config
+    if settings.DISABLE_JIT:
+        raise UsageError(
+            "NUMBA_DISABLE_JIT is set",
+            "the kernels of bss need numba's compiler; as plain Python a second of sound would take hours",
+            "unset NUMBA_DISABLE_JIT",
+        )
 
-    def on_start(self, event: Any) -> None:
-        say, self.say = self.say, None
-        if say is not None:
-            say()
+    def wrap(function: Any) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        kept.keep(dispatcher)
+        return dispatcher
 
-    def on_end(self, event: Any) -> None:
-        """Nothing: what was said holds for all that is compiled."""
+    return wrap
+
+
+@contextmanager
+def heard(listener: Callable[[str], Any]) -> Iterator[None]:
+    """Within it, `listener` is called with the name of every kernel that is not on disk, before it compiles."""
+    kept.listeners.append(listener)
+    try:
+        yield
+    finally:
+        kept.listeners.remove(listener)
 
 
 @contextmanager
 def announced(say: Callable[[], Any]) -> Iterator[None]:
     """Within it, `say` is called once, before the first kernel compiles that is not on disk."""
-    with event.install_listener("numba:compile", _First(say)):
+    said = False
+
+    def once(name: str) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            say()
+
+    with heard(once):
         yield
+
+
+def not_kept() -> str:
+    """Why kernels will be compiled again, and what to do about it; empty if they are kept."""
+    if not kept.temporary:
+        return ""
+    folder = kept.temporary_folder()
+    where = "cannot be kept" if folder is None else f"are kept in {folder}, as no other place for them can be written to"
+    return f"compiled kernels {where}; {kept.HINT}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, unpack
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 
@@ -30,7 +31,7 @@ def demix_block(X, W, f, b, Y):  # type: ignore[no-untyped-def]
                 Y[f, b, i, 1, t] += a * x.imag + c * x.real
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def fill(first, step, chunks, X, W, Y, C):  # type: ignore[no-untyped-def]
     """Y[f, b, i, 0 or 1, t] = sum_j W[f, i, j] X[f, j, t] with zeros behind the last frame, and C = E[y y^H], bin by bin."""
     bins, blocks, m, _, size = Y.shape

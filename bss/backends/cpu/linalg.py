@@ -11,9 +11,9 @@ from typing import Any
 import numba
 import numpy as np
 
-# What Python calls is kept on disk; what only kernels call becomes a part of them, and needs neither a cache nor a way in.
+# What Python calls is a `compiling.compiled`, kept on disk; what only kernels call becomes a part of them, and needs no way in.
 # fastmath is said even where it is off: an inner function takes over what is not said from the first kernel that calls it.
-JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": False}
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 FAST: dict[str, Any] = {**JIT, "fastmath": True}
 # Inner functions only borrow arrays. Counting references to them, which is atomic, took as long as the arithmetic of a bin.
 INNER: dict[str, Any] = {

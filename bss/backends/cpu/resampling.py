@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST
 
 HALF = 32  # samples that count on either side of a position
@@ -22,7 +22,7 @@ def kernel() -> np.ndarray:
     return np.asarray(np.sinc(offsets) * window, np.float32)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def interpolate(x, begin, step, table, y):  # type: ignore[no-untyped-def]
     """y[i] = x at the position begin + i step; zeros lie around x (n,)."""
     phases, taps = table.shape[0] - 1, table.shape[1]

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.numeric import LOADING, SILENT_FRAME
 
@@ -190,7 +191,7 @@ def weights(power, heard, frames, floor, phi):  # type: ignore[no-untyped-def]
             phi[t] = 1.0 / max(power[t], floor)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def wpe_bins(first, step, X, known, scale, options, chunks, filters):  # type: ignore[no-untyped-def]
     """filters[f] (M taps, M) of every bin after n_iter rounds of weights and normal equations.
 
@@ -231,7 +232,7 @@ def wpe_bins(first, step, X, known, scale, options, chunks, filters):  # type: i
                 solve_normal(Rr, Ri, before, filters[f])
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def filter_bins(first, step, X, filters, chunks, delay, out):  # type: ignore[no-untyped-def]
     """out = x - G^H z of every bin."""
     bins, m, frames = X.shape

@@ -1,9 +1,7 @@
-"""Operations on tensors, as `protocol.Operations` says them, and the precisions and pieces that all of this folder works in."""
+"""Operations on tensors, as `protocol.Operations` says them, and the precisions that all of this folder works in."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,6 @@ DTYPES: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64), torch.complex64: np.dtype(np.complex64),
     torch.complex128: np.dtype(np.complex128), torch.float16: np.dtype(np.float16),
 }  # fmt: skip
-# Bytes of one temporary. On a processor it should stay in cache; on a GPU a piece must be worth starting a dozen kernels for.
-PIECE_BYTES = {"cpu": 1 << 21}
-PIECE_BYTES_GPU = 1 << 28
 FEWEST_FRAMES = 1 << 14  # that are summed in single precision before the sum goes on in double
 
 
@@ -25,7 +20,7 @@ def precision(x: Tensor) -> np.dtype[Any]:
     return DTYPES.get(x.dtype) or np.dtype(f"V{x.element_size()}")
 
 
-def wide(device: torch.device, *, is_complex: bool) -> torch.dtype:
+def wide_type(device: torch.device, *, is_complex: bool) -> torch.dtype:
     """The precision of small algebra and of sums: double, where the device has it."""
     if device.type == "mps":  # Apple's GPUs have no double precision
         return torch.complex64 if is_complex else torch.float32
@@ -34,20 +29,7 @@ def wide(device: torch.device, *, is_complex: bool) -> torch.dtype:
 
 def sums(*shape: int, like: Tensor) -> Tensor:
     """Real zeros in double precision where `like` is: what is added up in them stays on the device."""
-    return torch.zeros(shape, dtype=wide(like.device, is_complex=False), device=like.device)
-
-
-def piece_bytes(device: torch.device) -> int:
-    """Bytes of one temporary on a device."""
-    return PIECE_BYTES.get(device.type, PIECE_BYTES_GPU)
-
-
-def pieces(X: Tensor, copies: float = 1.0) -> Iterator[slice]:
-    """Slices over the first axis of X, each so large that `copies` of it are one temporary; at least one element of the axis."""
-    row = max(1, math.prod(X.shape[1:]) * X.element_size())
-    step = max(1, int(piece_bytes(X.device) / (row * max(copies, 1e-3))))
-    for start in range(0, len(X), step):
-        yield slice(start, min(start + step, len(X)))
+    return torch.zeros(shape, dtype=wide_type(like.device, is_complex=False), device=like.device)
 
 
 def array(x: Any, like: Tensor) -> Tensor:
@@ -81,12 +63,12 @@ def single(x: Tensor) -> Tensor:
 
 def double(x: Tensor) -> Tensor:
     """x in double precision."""
-    return x.to(wide(x.device, is_complex=x.is_complex()))
+    return x.to(wide_type(x.device, is_complex=x.is_complex()))
 
 
 def total(x: Tensor) -> float:
     """Sum of all elements in double precision: a tensor without axes, which stays where it is until `float` fetches it."""
-    summed: Any = x.sum(dtype=wide(x.device, is_complex=x.is_complex()))
+    summed: Any = x.sum(dtype=wide_type(x.device, is_complex=x.is_complex()))
     return summed  # type: ignore[no-any-return]  # arithmetic with it is that with a number
 
 
@@ -140,7 +122,7 @@ def diagonal(A: Tensor) -> Tensor:
 
 def identity(*shape: int, like: Tensor) -> Tensor:
     """Identities in the last two axes of `shape`, in complex double precision, where `like` is."""
-    eye = torch.eye(shape[-2], shape[-1], dtype=wide(like.device, is_complex=True), device=like.device)
+    eye = torch.eye(shape[-2], shape[-1], dtype=wide_type(like.device, is_complex=True), device=like.device)
     return eye.expand(shape).clone()
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bss.backends.torch.arrays import FEWEST_FRAMES, piece_bytes, sums, wide
+from bss.backends.torch.arrays import FEWEST_FRAMES, sums, wide_type
 from bss.backends.torch.kernels.available import usable
+from bss.backends.torch.pieces import piece_bytes
 
 
 def weighted_covariances(Y: Tensor, phi: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ def hermitian(parts: Tensor, m: int) -> Tensor:
     """(F, N, M, M) complex Hermitian matrices from their parts (F, M M, N) in the order of `products`."""
     i, j = torch.triu_indices(m, m, 1, device=parts.device)
     pairs, parts = len(i), parts.swapaxes(1, 2)
-    V = torch.zeros((*parts.shape[:2], m, m), dtype=wide(parts.device, is_complex=True), device=parts.device)
+    V = torch.zeros((*parts.shape[:2], m, m), dtype=wide_type(parts.device, is_complex=True), device=parts.device)
     above = torch.complex(parts[..., m : m + pairs].contiguous(), parts[..., m + pairs :].contiguous())
     V[..., i, j] = above
     V[..., j, i] = above.conj()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bss.backends.numeric import LEAST_VARIANCE
-from bss.backends.torch.arrays import array, sums, wide
+from bss.backends.torch.arrays import array, sums, wide_type
 from bss.backends.torch.covariance import squares
 from bss.backends.torch.kernels.available import usable
 from bss.backends.torch.outputs import Outputs
@@ -30,7 +30,7 @@ class LowRank:
 
     def H_mean(self) -> Tensor:
         """(N, K) mean of the activations."""
-        return self.H.mean(2, dtype=wide(self.H.device, is_complex=False))
+        return self.H.mean(2, dtype=wide_type(self.H.device, is_complex=False))
 
     def variances(self, f: slice, H_mean: Tensor) -> Tensor:
         """R (f, N, T) of some bins, none less than a share of their mean, and never so little that 1 / R^2 overflows."""

@@ -12,8 +12,9 @@ from torch import Tensor
 from bss.backends.numeric import LOADING, floor
 from bss.backends.torch import updates
 from bss.backends.torch.algebra import background_log_det, log_abs_det
-from bss.backends.torch.arrays import array, host, pieces, precision, sums, wide
+from bss.backends.torch.arrays import array, host, precision, sums, wide_type
 from bss.backends.torch.covariance import covariance, demix_in_place, power_sum, weighted_covariances
+from bss.backends.torch.pieces import pieces_of
 
 
 class Outputs:
@@ -26,10 +27,10 @@ class Outputs:
     def __init__(self, X: Tensor, W: Any, n_sources: int, level: float = 1.0) -> None:
         X = X.detach()
         self.n_sources, self.n_frames, self.level = n_sources, X.shape[2], level
-        self.W = array(W, X).to(wide(X.device, is_complex=True)).clone()
+        self.W = array(W, X).to(wide_type(X.device, is_complex=True)).clone()
         self.Y = torch.empty(X.shape, dtype=X.dtype, device=X.device)
         V = (self.W / level).to(X.dtype)
-        for f in pieces(X):
+        for f in pieces_of(X):
             torch.matmul(V[f], X[f], out=self.Y[f])
         self.C = covariance(self.Y)
         self.dtype: np.dtype[Any] = precision(self.Y.real)
@@ -61,7 +62,7 @@ class Outputs:
         """Mean over bins of |y_n|^2, (N, T)."""
         if self._power is None:
             self._power = sums(self.n_sources, self.n_frames, like=self.Y)
-            for f in pieces(self.Y):
+            for f in pieces_of(self.Y):
                 self._power += power_sum(self.Y[f, : self.n_sources])
         return self._power / self.n_bins
 
@@ -73,7 +74,7 @@ class Outputs:
         """One iteration with weights (F, N, T) of some bins at a time; `after` is told of each piece whose outputs are new."""
         n, m = self.n_sources, self.Y.shape[1]
         V = torch.empty((self.n_bins, n, m, m), dtype=self.W.dtype, device=self.Y.device)
-        for f in pieces(self.Y):
+        for f in pieces_of(self.Y):
             V[f] = weighted_covariances(self.Y[f], weights(f))
         self.apply(V, method, after=after)
 
@@ -99,7 +100,7 @@ class Outputs:
         if after is None:
             self.changed(change.sum(), demix_in_place(self.Y, A, self.n_sources, powers=powers))
             return
-        for f in pieces(self.Y):
+        for f in pieces_of(self.Y):
             demix_in_place(self.Y[f], A[f], self.n_sources, powers=False)
             after(f)
         self.changed(change.sum())

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bss.backends.torch.arrays import array, piece_bytes, wide as wide_on
+from bss.backends.torch.arrays import array, wide_type
 
+# Bytes of one temporary. On a processor it should stay in cache; on a GPU a piece must be worth starting a dozen kernels for.
+PIECE_BYTES = {"cpu": 1 << 21}
+PIECE_BYTES_GPU = 1 << 28
+SMALLER = 16  # times, after a device was full
+_times_smaller: ContextVar[int] = ContextVar("times_smaller", default=1)
 RUN = 4096  # terms that are summed in the precision of the data, before sums of them go on in double
+
+
+def piece_bytes(device: torch.device) -> int:
+    """Bytes of one temporary on a device."""
+    return PIECE_BYTES.get(device.type, PIECE_BYTES_GPU) // _times_smaller.get()
+
+
+@contextmanager
+def smaller_pieces() -> Iterator[None]:
+    """Within it, temporaries are SMALLER times smaller: slower, for a device whose memory is nearly taken by the data."""
+    token = _times_smaller.set(SMALLER)
+    try:
+        yield
+    finally:
+        _times_smaller.reset(token)
 
 
 def pieces(n: int, bytes_of_one: int, device: torch.device) -> Iterator[slice]:
@@ -20,9 +43,14 @@ def pieces(n: int, bytes_of_one: int, device: torch.device) -> Iterator[slice]:
         yield slice(begin, min(n, begin + step))
 
 
+def pieces_of(X: Tensor, copies: float = 1.0) -> Iterator[slice]:
+    """Slices over the first axis of X, each so large that `copies` of it are one temporary."""
+    return pieces(len(X), int(math.prod(X.shape[1:]) * X.element_size() * copies), X.device)
+
+
 def wide(x: Tensor) -> torch.dtype:
     """The precision of sums of x's elements, and of small algebra with them."""
-    return wide_on(x.device, is_complex=x.is_complex())
+    return wide_type(x.device, is_complex=x.is_complex())
 
 
 def copied(a: Any, like: Tensor, dtype: torch.dtype) -> Tensor:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bss.checks import check_recording
-from bss.errors import UsageError, check_int
+from bss.checks import check_level, check_rate, check_recording, plain
+from bss.errors import UsageError
+from bss.networks import fitting
 from bss.networks.denoiser.inference import DenoiserNetwork
 from bss.networks.denoiser.stream import Denoising, Model
 from bss.networks.files import Stamp, Weights, located, read, unfit
@@ -69,9 +70,9 @@ def denoise(
     >>> quiet.shape, bool(np.std(quiet[8000:]) < 0.5 * np.std(noise[8000:]))
     ((32000,), True)
     """
-    rate, strength = check_int("rate", rate, 1), check_strength(strength)
+    rate, strength = check_rate(rate), check_strength(strength)
     mono = np.ndim(x) == 1
-    x = check_recording(np.asarray(x)[None] if mono else x)
+    x = check_level(check_recording(plain(x, name="x")[None] if mono else x), name="x")
     y = np.empty_like(x)
     step, done = block_length(rate), 0
     blocks = (x[:, first : first + step] for first in range(0, x.shape[1], step))
@@ -119,8 +120,9 @@ def check_strength(strength: float) -> float:
 def _loaded(path: Path, stamp: Stamp) -> Model:
     config, tensors = read(path, KIND)
     try:
+        fitting.refuse_unlike(tensors, fitting.denoiser(config))
         return Model(DenoiserNetwork(config, tensors), int(config["rate"]))
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise unfit(path, error) from None
 
 

@@ -19,6 +19,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bss.backends.cpu import threads
+from bss.errors import UsageError
+from bss.networks import fitting
 from bss.networks.files import Stamp, Weights, located, read, unfit
 from bss.networks.source_model import speech, speech_score
 from bss.networks.source_model.features import features
@@ -78,12 +80,16 @@ class SpeechMeasures:
 @lru_cache(maxsize=2)
 def _loaded(path: Path, stamp: Stamp) -> Model:
     config, tensors = read(path, KIND)
+    try:
+        fitting.refuse_unlike(tensors, fitting.source_model(config, speech.n_statistics()))
+    except (KeyError, ValueError) as error:
+        raise unfit(path, error) from None
     names = [name for name in tensors if name.startswith(SPEECH_PREFIX)]
     known = {name.removeprefix(SPEECH_PREFIX): tensors.pop(name).astype(np.float64) for name in names}
     try:
         stft = Stft(config["n_fft"], config["hop"])
         return Model(Mixer(config, tensors), stft, int(config["rate"]), SpeechDistribution(**known))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UsageError) as error:
         raise unfit(path, error) from None
 
 

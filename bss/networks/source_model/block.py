@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - numba's BLAS, here so that a limit on the threads of BLAS finds it
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import ALLOCATES, FAST, INNER_FAST
 
 PIECE = 4  # patches along time: with 96 channels and 128 bands 0.2 MB, and three taps of them; 2, 3, 6 and 8 were no faster
@@ -23,7 +24,7 @@ def product(a, b, c):  # type: ignore[no-untyped-def]
     np.dot(a, b, c)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def mix_bands(x, mix, scale, shift, mean):  # type: ignore[no-untyped-def]
     """x += relu(scale x + shift) mix, channel by channel, those of one group by one matrix of mix (groups, K, K); mean (C, K)
     gets the mean of the result over time."""
@@ -50,7 +51,7 @@ def mix_bands(x, mix, scale, shift, mean):  # type: ignore[no-untyped-def]
             mean[c, k] /= T
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def mix_times(x, taps, scale, shift, offset, narrow, bias, dilation):  # type: ignore[no-untyped-def]
     """x += narrow relu(taps over time of (scale x + shift) + offset (C, K)) + bias.
 

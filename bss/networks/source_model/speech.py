@@ -49,6 +49,11 @@ def fit(tracks: list[np.ndarray]) -> SpeechDistribution:
     return SpeechDistribution(mean, scale, np.linalg.inv(covariance))
 
 
+def n_statistics() -> int:
+    """D of `statistics`."""
+    return len(statistics(np.zeros((BAND_STFT.n_bins, 2 * SYLLABLE_FRAMES), np.complex64)))
+
+
 def statistics(X: np.ndarray) -> np.ndarray:
     """(D,) numbers of a track with the spectra X (F, T) of BAND_STFT; its level does not matter."""
     E = _mel_filters() @ np.abs(X) ** 2

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bss.errors import InputError, UsageError, check_int
+from bss.checks import check_rate, plain
+from bss.errors import InputError, UsageError
 from bss.pipeline.analysis.channel_rules import ChannelRules, Finding, db
 from bss.signals.channel_faults import measure
 
@@ -81,7 +82,7 @@ def preflight(x: np.ndarray, rate: int, names: Sequence[str] | None = None, *, o
     ((0, 1), [(2, 'duplicate', 0)])
     """
     x = _checked(x)
-    rate = check_int("rate", rate, 1)
+    rate = check_rate(rate)
     if names is not None and len(names) != len(x):
         raise UsageError(f"{len(names)} names for {len(x)} channels", hint="one name for each channel, or none")
     rules = ChannelRules(x, rate, tuple(names or (f"channel {k + 1}" for k in range(len(x)))), measure(x))
@@ -162,7 +163,7 @@ def _others(chosen: tuple[int, ...], left_out: list[Finding]) -> tuple[int, ...]
 
 def _checked(x: np.ndarray) -> np.ndarray:
     """`x` as a floating-point (M, n) array. Only here NaN and inf are accepted: the findings name them."""
-    a = np.asarray(x)
+    a = plain(x, name="x")
     if a.ndim != 2:
         raise InputError(f"x has shape {a.shape}", "expected (M, n): microphones first, samples second")
     if a.dtype.kind != "f":

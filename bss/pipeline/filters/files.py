@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bss.checks import check_rate
 from bss.errors import InputError, UsageError, check_int
 from bss.pipeline.filters.filters import KIND, SCHEMA, Filters
 from bss.pipeline.filters.models import Demixing, Microphone, Model, SpatialCovariances
@@ -69,7 +70,7 @@ def filters_of(data: bytes, name: str = "this") -> Filters:
 
     try:
         arrays, metadata = load(data), metadata_of(data)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
             f"{name} contains no filters", f"safetensors says: {error}", "copy it again, or learn them again"
         ) from None
@@ -78,7 +79,7 @@ def filters_of(data: bytes, name: str = "this") -> Filters:
         raise InputError(f"{name} contains no filters", why, "a file written by `bss unmix --save-filters`")
     try:
         return _checked(json.loads(metadata["filters"]), arrays)
-    except (KeyError, TypeError, ValueError, IndexError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, UsageError) as error:
         why = f"missing or inconsistent: {error}"
         raise InputError(f"{name} contains no filters that this version of bss can use", why, "learn them again") from None
 
@@ -103,13 +104,21 @@ def _checked(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fil
         raise ValueError(f"{model.n_mics} microphones, channels {used} of {len(channels)}")
     if len(mics) != model.n_sources or not set(mics) <= set(range(len(used))):
         raise ValueError(f"{model.n_sources} talkers, microphones {mics}")
-    rate = check_int("rate", header["rate"], 1)
+    rate = check_rate(header["rate"])
     start, end = header["span"]
+    if not 0 <= float(start) <= float(end) < float("inf"):
+        raise ValueError(f"a span from {start} to {end} s")
     names = tuple(str(name) for name in channels)
     return Filters(
         model, stft, rate, mics, names, used, str(header["method"]), (float(start), float(end)), bool(header["source_model"]),
-        header["weights"], _n_talkers(header, model),
+        _weights(header["weights"]), _n_talkers(header, model),
     )  # fmt: skip
+
+
+def _weights(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"weights {name!r}")
+    return name
 
 
 def _n_talkers(header: Mapping[str, Any], model: Model) -> int | None:

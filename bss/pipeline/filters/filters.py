@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bss.checks import check_recording
+from bss.checks import check_level, check_recording
 from bss.errors import InputError, UsageError, check_int
 from bss.networks.files import Weights
 from bss.pipeline.filters.models import Model
@@ -96,7 +96,8 @@ class Filters:
         True
         """
         self.check(len(np.atleast_2d(x)), self.rate if rate is None else rate)
-        x = check_recording(np.ascontiguousarray(check_recording(x)[list(self.used)], np.float32))
+        x = check_level(check_recording(x), name="x")
+        x = check_recording(np.ascontiguousarray(x[list(self.used)], np.float32))
         y = self._linear(x, self._mics(reference_mic))
         if not self.source_model:
             return y[: self.n_tracks]

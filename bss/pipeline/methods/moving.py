@@ -22,7 +22,7 @@ from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.filters.filters import Filters
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.filters.over_time import FiltersOverTime
-from bss.pipeline.methods.base import Needs, Size, Task
+from bss.pipeline.methods.base import Method, Needs, Size, Task
 from bss.pipeline.methods.effort import EFFORTS
 from bss.pipeline.methods.estimate import LinearEstimate
 from bss.pipeline.methods.local_demixing import SPAN_SECONDS, LocalDemixing, local_window
@@ -155,7 +155,6 @@ def follow(task: Task, tracks: np.ndarray, whole: LinearEstimate | EnhancedEstim
 
     `tracks` (N, n) are those of the separation of the `whole` recording, before the source model.
     """
-    once = replace(task, effort="normal", progress=None)
     talker = np.ones(len(tracks), bool) if whole.roles is None else whole.roles.talker
     blind = stitched(task, tracks)
     estimates = _enhanced(blind, talker, task.rate, task.weights)
@@ -164,7 +163,7 @@ def follow(task: Task, tracks: np.ndarray, whole: LinearEstimate | EnhancedEstim
         linear, R = local.separated(np.full(len(estimates), task.reference))
         if later:
             estimates = _enhanced(linear, talker, task.rate, task.weights)
-    result = apply_model(once, linear)
+    result = apply_model(replace(task, progress=None), linear, again=False)  # which would take filters that stand still
     if not isinstance(result, Enhancement):
         return None
     found = movement.measure(task.x, result.tracks, task.rate)
@@ -206,6 +205,11 @@ def _enhanced(tracks: np.ndarray, talker: np.ndarray, rate: int, weights: Weight
     """(N, n) what the source model makes of tracks that are a talker (N,)."""
     model = apply.load(weights)
     return enhanced_talkers(model, apply.prepare(model, tracks, rate), talker)
+
+
+def looking_once(method: Method) -> Method:
+    """The same method, whose source model looks once: better filters are made from what it finds."""
+    return replace(method, whole=replace(method.whole, again=False)) if isinstance(method, Following) else method
 
 
 NEURAL = Following()

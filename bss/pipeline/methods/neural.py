@@ -35,6 +35,7 @@ CHANGE = calibration.SPEECH_CHANGE.value
 # A model that takes more than this (dB, relative to the track, for each other track) from one of the tracks found much of the
 # others in it, as with long echo or a soft talker. Separating anew with what it makes of them gains most then: docs/methods.md.
 LOOK_AGAIN, MOST_LOOKS = -10.0, 2
+LONG_SECONDS = 30.0  # from here on a second look is always taken: 2 to 4 dB, for 1.6 times the time
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,12 @@ class EnhancedEstimate:
 
 @dataclass(frozen=True)
 class Neural:
-    """FD-ICA, then the learned source model, or ILRMA if the model is not applied."""
+    """FD-ICA, then the learned source model, or ILRMA if the model is not applied.
 
+    With `again` the model may look again, at a further separation that its first estimates make possible.
+    """
+
+    again: bool = True
     name: str = "neural"
     needs: Needs = Needs(per_mic=False, success="room", tensors=True)
 
@@ -141,7 +146,7 @@ class Neural:
         tracks = first.tracks(np.full(len(talkers), task.reference))
         if not np.isfinite(tracks).all():
             return first
-        result = apply_model(task, tracks)
+        result = apply_model(task, tracks, again=self.again)
         found = result.roles if isinstance(result, Enhancement) else result[1]
         if task.n_talkers is not None and found.divided:
             fewer = self.learn(replace(task, n_sources=task.n_talkers, others=False))
@@ -186,7 +191,7 @@ def in_order(estimate: LinearEstimate, talkers: np.ndarray) -> LinearEstimate:
     return replace(estimate, separation=permuted, stages=stages)
 
 
-def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | tuple[dict[str, Any], Roles]:
+def apply_model(task: Task, tracks: np.ndarray, *, again: bool) -> Enhancement | tuple[dict[str, Any], Roles]:
     """Apply the source model to the talkers among tracks (N, n) at the reference microphone; only the evidence if it is not
     applicable."""
     model = apply.load(task.weights, devices.torch_name(task.device))
@@ -197,9 +202,8 @@ def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | tuple[dict[str,
         return {"applied": False, "why": "no track sounds like speech", **evidence, "looks": 1}, found
     linear_tracks, enhanced, refinement, looks = tracks, _on_device(task, model, prepared, found.talker), None, 1
     changes = _changes(enhanced, linear_tracks)
-    again = LOOK_AGAIN + 10 * np.log10(max(len(tracks) - 1, 1))
-    while looks < EFFORTS[task.effort].passes or (looks < MOST_LOOKS and max(changes) > again):
-        refinement = refine(task.x, task.rate, linear_tracks, enhanced, reference=task.reference, device=task.device)
+    while again and looks < _looks(task, max(changes), len(tracks)):
+        refinement = refine(task.x, task.rate, enhanced, reference=task.reference)
         linear_tracks = refinement.tracks
         enhanced = _on_device(task, model, apply.prepare(model, linear_tracks, task.rate), found.talker)
         changes, looks = _changes(enhanced, linear_tracks), looks + 1
@@ -208,6 +212,14 @@ def apply_model(task: Task, tracks: np.ndarray) -> Enhancement | tuple[dict[str,
         why = "it would have changed a track so much that the result could not be trusted"
         return {"applied": False, "why": why, **evidence}, found
     return Enhancement(enhanced, linear_tracks, refinement, {"applied": True, "why": "", **evidence}, found)
+
+
+def _looks(task: Task, change: float, n_tracks: int) -> int:
+    """How often the model is to look, if it takes at most so much (dB) from a track."""
+    usual = EFFORTS[task.effort].passes
+    much = change > LOOK_AGAIN + 10 * np.log10(max(n_tracks - 1, 1))
+    long = usual > 0 and task.x.shape[1] >= LONG_SECONDS * task.rate
+    return max(usual, MOST_LOOKS) if much or long else usual
 
 
 def _on_device(task: Task, model: apply.Model, tracks: apply.Tracks, talker: np.ndarray) -> np.ndarray:

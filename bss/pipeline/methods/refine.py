@@ -1,59 +1,54 @@
-"""A further separation with known variances of the talkers, with longer windows and few iterations."""
+"""A further separation with known variances of the sounds, in longer windows.
+
+A blind separation suffers from the small number of long windows. With variances that are nearly right it does not: the demixing
+follows from weighted covariances alone (`stream.statistics`), and improves with the length of the windows until these hold too
+much of what changes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from bss.pipeline import devices
 from bss.pipeline.filters.models import Demixing
+from bss.pipeline.stream.estimates import Estimated
+from bss.signals.blocks import ArrayBlocks
 from bss.signals.stft import Stft, nearest_size
 from bss.signals.windows import fit_n_fft
-from bss.solvers import scaling, updates
-from bss.solvers.contrasts import Known
-from bss.solvers.mm import majorise_minimise
 
-WINDOW_SECONDS, OVERLAP = 1.0, 8
-FEWEST_FRAMES = 64
-ITERATIONS = 3
+WINDOW_SECONDS, OVERLAP = (1.0, 2.0), 4
+FEWEST_FRAMES = 32
+PART_SECONDS = 30.0  # whose spectra are held at a time
 
 
 @dataclass(frozen=True)
 class Refined:
     """Tracks (N, n) at a microphone, and their demixing."""
 
-    tracks: np.ndarray
+    tracks: np.ndarray = field(repr=False)
     demixing: Demixing
     stft: Stft
 
 
-def refine(
-    mixture: np.ndarray, rate: int, tracks: np.ndarray, estimates: np.ndarray, *, reference: int = 0, device: str = devices.CPU
-) -> Refined:
-    """Separate a recording (M, n) again, starting from tracks (N, n), with the variances of better estimates (N, n).
+def refine(mixture: np.ndarray, rate: int, estimates: np.ndarray, *, reference: int = 0) -> Refined:
+    """Separate a recording (M, n) again, with the variances of good estimates (N, n) of its sounds at the reference.
 
-    A blind separation suffers from the small number of long windows. With variances that are nearly right it does not: in rooms
-    with much echo the demixing improves with their length.
+    Of the lengths of windows, the one is taken whose tracks come closest to the estimates: 1 s in most rooms, 2 s with long echo
+    or where talkers take turns.
     """
     n = mixture.shape[1]
-    n_fft = fit_n_fft(n, nearest_size(WINDOW_SECONDS * rate), FEWEST_FRAMES, overlap=OVERLAP)
-    stft = Stft(n_fft, n_fft // OVERLAP)
-    X = stft.forward(mixture)
-    V = np.abs(stft.forward(estimates)) ** 2
-    start = demixing_of(X, stft.forward(tracks))
-    solver = partial(
-        majorise_minimise, contrast=Known(V), update=updates.IP, n_sources=len(tracks), n_iter=ITERATIONS, tol=0.0, start=start
-    )
-    separation = devices.solve(device, X, solver)
-    back = scaling.projection_back(separation, X, reference_mic=reference)
-    return Refined(stft.inverse(back.sources, n), Demixing(back.demixing, back.mixing), stft)
+    edges = np.linspace(0, n, max(1, round(n / (PART_SECONDS * rate))) + 1).round().astype(int).tolist()
+    parts = tuple(pairwise(edges))
+    heard = Estimated(ArrayBlocks(mixture, rate), parts, tuple(estimates[:, a:b] for a, b in parts))
+    sizes = {fit_n_fft(n, nearest_size(seconds * rate), FEWEST_FRAMES, overlap=OVERLAP) for seconds in WINDOW_SECONDS}
+    found = [_separated(heard, Stft(size, size // OVERLAP), reference) for size in sorted(sizes)]
+    return min(found, key=lambda result: float(np.sum(np.square(result.tracks - estimates), dtype=np.float64)))
 
 
-def demixing_of(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """W (F, N, M) that minimises |Y - W X|, for Y (F, N, T) and X (F, M, T)."""
-    C = X @ X.conj().swapaxes(1, 2)
-    load = 1e-6 * np.trace(C, axis1=1, axis2=2).real + np.finfo(np.float32).tiny
-    C += load[:, None, None].astype(C.dtype) * np.eye(C.shape[1], dtype=C.dtype)
-    return np.asarray(np.linalg.solve(C, X @ Y.conj().swapaxes(1, 2)).conj().swapaxes(1, 2))
+def _separated(heard: Estimated, stft: Stft, reference: int) -> Refined:
+    demixing = heard.statistics(stft).demixing()
+    at = np.full(demixing.n_sources, reference)
+    pieces = (span.signals(np.asarray(demixing.images(span.X, at), np.complex64)) for span, _ in heard.spans(stft))
+    return Refined(np.concatenate(list(pieces), axis=1), demixing, stft)

@@ -14,13 +14,15 @@ from bss.pipeline.filters.filters import Filters
 from bss.pipeline.filters.models import Demixing
 from bss.pipeline.memory import written
 from bss.pipeline.methods.base import Progress
+from bss.pipeline.methods.moving import looking_once
 from bss.pipeline.options import UnmixOptions
 from bss.pipeline.plan import plan
 from bss.pipeline.record import RunRecord
 from bss.pipeline.result import Unmixed
 from bss.pipeline.stitch import separate as separate_whole
 from bss.pipeline.stream import statistics, turns
-from bss.pipeline.stream.refining import estimated, linear, refined
+from bss.pipeline.stream.estimates import estimated
+from bss.pipeline.stream.refining import linear, refined
 from bss.pipeline.stream.spectra import span_of
 from bss.pipeline.stream.statistics import Statistics
 from bss.pipeline.stream.times import of_recording
@@ -94,7 +96,7 @@ def seconds_within(budget: int, n_mics: int, n_sources: int, rate: int, seconds:
     """
     learned = costs.learnable(budget, n_mics, n_sources, rate, seconds)
     if learned < min(costs.FEWEST_LEARNED_SECONDS, seconds):
-        least = costs.IN_PIECES * costs.bytes_at_most(n_mics, n_sources, rate, costs.FEWEST_LEARNED_SECONDS)
+        least = costs.IN_PIECES * costs.bytes_of(n_mics, n_sources, rate, costs.FEWEST_LEARNED_SECONDS)
         raise UsageError(
             f"{written(budget)} of memory are too little to separate {n_mics} microphones at {rate} Hz",
             f"filters are learned from at least {costs.FEWEST_LEARNED_SECONDS} s of the recording",
@@ -120,6 +122,7 @@ def learn(
     """
     x = np.concatenate([blocks.read(start, stop) for start, stop in pieces], axis=1)
     planned = plan(x, blocks.rate, replace(options, sync="off"), names=blocks.names)
+    planned = replace(planned, choice=replace(planned.choice, method=looking_once(planned.choice.method)))
     done = separate_whole(planned, progress=progress)
     record = of_recording(done.record, pieces, blocks.rate)
     learned = Learned(done.filters, record, planned.reference, planned.leaves_residual)

@@ -67,7 +67,7 @@ def training_scene(voices: Sequence[np.ndarray], rate: int, seed: int) -> Exampl
     tracks = method.learn(task).tracks(np.zeros(n_sources, int))
     tracks = in_order(tracks, truth)
     if rng.random() < 0.5:
-        tracks = refine(mixture, rate, tracks, partly_masked(tracks, truth, rng.uniform(*MASK_POWERS))).tracks
+        tracks = refine(mixture, rate, partly_masked(tracks, truth, rng.uniform(*MASK_POWERS))).tracks
     return Example(tracks, truth, mixture[0])
 
 

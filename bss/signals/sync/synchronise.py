@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bss.checks import check_recording
-from bss.errors import UsageError, check_choice, check_int
+from bss.checks import check_level, check_rate, check_recording
+from bss.errors import UsageError, check_choice, check_list
 from bss.signals.sync.alignment import Alignment, MicAlignment, Span, blamed
 from bss.signals.sync.applying import extent, in_time
 from bss.signals.sync.clock import Clock
@@ -96,8 +96,8 @@ def sync(
     >>> bool((result.x[1, :60_000] == x[0, :60_000]).all())
     True
     """
-    x = check_recording(x)
-    check_int("rate", rate, 1)
+    x = check_level(check_recording(x), name="x")
+    check_rate(rate)
     check_choice("sync", mode, MODES)
     names = _as_many("names", names, [f"mic{k + 1}" for k in range(len(x))])
     groups = groups_of(_as_many("devices", devices, list(range(len(x)))))
@@ -108,16 +108,19 @@ def sync(
 
 
 def _as_many(what: str, given: Sequence[object] | None, default: list) -> list:  # type: ignore[type-arg]
-    if given is not None and len(given) != len(default):
-        raise UsageError(f"{len(given)} {what} for {len(default)} channels", hint=f"as many {what} as channels, or none")
-    return default if given is None else list(given)
+    return default if given is None else check_list(what, given, length=len(default))
 
 
 def groups_of(devices: list[object]) -> list[list[int]]:
     """The channels of each device, in the order in which devices appear."""
     groups: dict[object, list[int]] = {}
     for channel, device in enumerate(devices):
-        groups.setdefault(device, []).append(channel)
+        try:
+            groups.setdefault(device, []).append(channel)
+        except TypeError:
+            raise UsageError(
+                f"device {device!r} is no name", hint="names or numbers, the same for channels of one recorder"
+            ) from None
     return list(groups.values())
 
 

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.iva import iteration
 from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
@@ -41,7 +42,7 @@ def bin_weights(Y, f, frames, phi):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def bin_update(first, step, solve, n_sources, update, change, loss):  # type: ignore[no-untyped-def]
     """One iteration, Y, W, C in place; change as in `frame_update`, loss[chunk] the contrast as the iteration began."""
     Y, chunks = solve.Y, loss.shape[0]

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 from numba.extending import overload
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import sums_of_all, sums_of_two
 from bss.backends.cpu.demixing.updates import TWO, make_room, updated
 from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
@@ -79,7 +80,7 @@ def add_power(Y, f, b, power, c):  # type: ignore[no-untyped-def]
             power[c, b, n, t] += Y[f, b, n, 0, t] * Y[f, b, n, 0, t] + Y[f, b, n, 1, t] * Y[f, b, n, 1, t]
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def frame_power(first, step, Y, power):  # type: ignore[no-untyped-def]
     """power[chunk, b, n, t] = sum over the chunk's bins of |y_n|^2."""
     chunks, bins = power.shape[0], Y.shape[0]
@@ -133,7 +134,7 @@ def iteration(update, solve, f, phi, room):  # type: ignore[no-untyped-def]
     return change
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def frame_update(first, step, solve, phi, update, power, change):  # type: ignore[no-untyped-def]
     """One iteration with weights phi[b, n, t] common to all bins. Y, W, C in place; power as `frame_power`; change[chunk]."""
     Y, chunks = solve.Y, power.shape[0]

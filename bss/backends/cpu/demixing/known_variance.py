@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.iva import iteration
 from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INNER_FAST
@@ -32,7 +33,7 @@ def known_weights(Y, R, f, b, frames, phi):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def known_variance_update(first, step, solve, R, update, change, loss):  # type: ignore[no-untyped-def]
     """One iteration with variances R (F, N, T), Y, W, C in place; change as in `frame_update`, loss[chunk] as it began."""
     Y, n_sources, chunks = solve.Y, R.shape[1], loss.shape[0]

@@ -9,6 +9,7 @@ import numpy as np
 from numba.extending import overload
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.iva import iteration
 from bss.backends.cpu.demixing.updates import make_room
 from bss.backends.cpu.linalg import FAST, INNER_FAST
@@ -210,7 +211,7 @@ def temporal_sums(values, B, f, count, c, sums):  # type: ignore[no-untyped-def]
                     sums[c, b, n, k, t] += more + b2 * values[2, b, n, t] + b3 * values[3, b, n, t]
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def low_rank_update(first, step, solve, model, tail, update, sums, change, loss):  # type: ignore[no-untyped-def]
     """One iteration: spectra of each bin, its demixing, then what its new outputs say of the activations.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing import low_rank
 from bss.backends.cpu.demixing.covariance import products, unpack
 from bss.backends.cpu.demixing.iva import add_power
@@ -155,7 +156,7 @@ def predict_bin(solve, delayed, f, phi, n_sources, room):  # type: ignore[no-unt
     return before - background_log_det(C, f, n_sources, room.work)
 
 
-@numba.njit(**JIT)
+@compiled(**JIT)
 def prediction_update(first, step, solve, delayed, phi, n_sources, power, change):  # type: ignore[no-untyped-def]
     """One iteration with weights phi[b, m, t] common to all bins. Y, C and the filters in place, power as `frame_power`;
     change[chunk] of -log det C_b."""
@@ -169,7 +170,7 @@ def prediction_update(first, step, solve, delayed, phi, n_sources, power, change
                 add_power(solve.Y, f, b, power, c)
 
 
-@numba.njit(**JIT)
+@compiled(**JIT)
 def low_rank_prediction_update(first, step, solve, delayed, model, change):  # type: ignore[no-untyped-def]
     """As `prediction_update`, with the weights 1 / R of low-rank variances R = B H."""
     Y, n_sources, chunks = solve.Y, model.H.shape[1], change.shape[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.tile import ROWS, tile
 
@@ -44,7 +45,7 @@ def put_row(row, b, first, second, third, fourth):  # type: ignore[no-untyped-de
     row[b + 3] += fourth
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def fourth_sums(first, step, x, K, mean, gram):  # type: ignore[no-untyped-def]
     """gram[chunk, ij, kl] = sum z_i z_j z_k z_l of z = K (x - mean), for i <= j <= k <= l alone: each moment once.
 

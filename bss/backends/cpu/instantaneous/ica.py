@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.prefetch import fetch
 from bss.backends.cpu.tile import ROWS, following, tile
@@ -19,7 +20,7 @@ HALF = BLOCK // 2  # in double precision as many bytes
 LOGCOSH, EXP, CUBE = 0, 1, 2
 
 
-@numba.njit(**{**FAST, "fastmath": {"reassoc", "contract"}})  # what is not finite is not finite in the sum
+@compiled(**{**FAST, "fastmath": {"reassoc", "contract"}})  # what is not finite is not finite in the sum
 def square_sums(first, step, flat, sums):  # type: ignore[no-untyped-def]
     """sums[chunk] = the sum of the squares of that part of flat (n,)."""
     n, chunks = flat.shape[0], sums.shape[0]
@@ -180,7 +181,7 @@ def add_products(g, i, k, z, j, sums, row):  # type: ignore[no-untyped-def]
         add(sums[row + 1], j, p, q, r, e, f, o, h)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def ica_sums(first, step, x, W, mean, kind, stride, need_value, cross, slope, value):  # type: ignore[no-untyped-def]
     """Of y = W (x - mean), over every `stride`-th piece: cross[chunk] = sum g(y) (x - mean)^T, slope = sum g', value = sum G.
 
@@ -235,7 +236,7 @@ def ask(x, first, last, b, stride, block):  # type: ignore[no-untyped-def]
             fetch(x[j], begin, begin + length)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def moment_sums(first, step, x, origin, total, second):  # type: ignore[no-untyped-def]
     """total[chunk] = sum of x - origin, second[chunk] = sum of its products (upper triangle; what is below it means nothing), in
     double precision throughout: whether a channel is a copy of others shows in the 13th digit."""

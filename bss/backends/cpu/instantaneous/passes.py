@@ -22,7 +22,8 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (M,) and covariance (M, M) of x (M, n), in float64, in one pass."""
     m, n = x.shape
     x = np.ascontiguousarray(x)
-    origin = x[:, : min(n, 1 << 14)].mean(1, dtype=np.float64)  # so that a large offset cancels early
+    with np.errstate(invalid="ignore", over="ignore"):  # the caller looks for what is not finite in the covariance
+        origin = x[:, : min(n, 1 << 14)].mean(1, dtype=np.float64)  # so that a large offset cancels early
     total, second = np.zeros((threads.CHUNKS, m)), np.zeros((threads.CHUNKS, m, m))
     threads.run(ica.moment_sums, x, origin, total, second)
     mean = total.sum(0) / n

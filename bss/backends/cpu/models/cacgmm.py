@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.logarithm import log_sum
@@ -147,7 +148,7 @@ def unit_trace(V, B):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def angular_em(first, step, Y, B, weights, blur, learn, masks, share, loss):  # type: ignore[no-untyped-def]
     """One iteration of EM with class weights[b, k, t]: B in place where `learn`, masks[f, b, k, t] where they are not empty.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, put_column, unpack, weigh, weigh_pair
 from bss.backends.cpu.demixing.iva import outputs, outputs_pair
 from bss.backends.cpu.demixing.updates import make_room, update_bin
@@ -194,7 +195,7 @@ def temporal_sums(Y, model, f, bin_, room, above, below):  # type: ignore[no-unt
             scatter(model.B[n, f], bin_.U, bin_.D, above[b, n], below[b, n])
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def diagonaliser_update(first, step, solve, model, update, sums, change, loss):  # type: ignore[no-untyped-def]
     """One iteration but for g: spectra of each bin, its diagonaliser, then what its new outputs say of the activations.
 
@@ -217,7 +218,7 @@ def diagonaliser_update(first, step, solve, model, update, sums, change, loss): 
             temporal_sums(Y, model, f, bin_, room, above[c], below[c])
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def spread_sums(first, step, Y, model, sums):  # type: ignore[no-untyped-def]
     """sums[chunk, m, n, 0 or 1] over bins and frames of L |z|^2 / v^2 and of L / v: what the step of g needs."""
     bins, chunks, bin_ = Y.shape[0], sums.shape[0], make_bin(Y, model)
@@ -232,7 +233,7 @@ def spread_sums(first, step, Y, model, sums):  # type: ignore[no-untyped-def]
                     dots(bin_.L, bin_.E[j], bin_.R[b, j], sums[c, j])
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def wiener_filter(first, step, chunks, Y, model, mixing, images):  # type: ignore[no-untyped-def]
     """images[f, n, t, 0 or 1] = sum_m mixing[f, m] z_m L[n] g[n, m] / v: sources as a microphone hears them, which sum to it."""
     bins, blocks, m, _, size = Y.shape

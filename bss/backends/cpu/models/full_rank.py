@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import unpack, weigh
 from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.models.cacgmm import coefficients, quadratic, unit_trace
@@ -158,7 +159,7 @@ def covariance_step(R, D, kept, work, new):  # type: ignore[no-untyped-def]
     return unit_trace(work, R)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def full_rank_em(first, step, Y, v, R, frames, noise, loss):  # type: ignore[no-untyped-def]
     """One iteration of EM, v and R in place; loss[chunk] is the negative log-likelihood as the iteration began."""
     bins, blocks, m, _, size = Y.shape
@@ -195,7 +196,7 @@ def full_rank_em(first, step, Y, v, R, frames, noise, loss):  # type: ignore[no-
                         v[f, b, k, t] *= gain
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def wiener_filter(first, step, Y, v, R, noise, mic, images, powers):  # type: ignore[no-untyped-def]
     """images[f, b, k, :, t] = v_k (R_k S^-1 x) at microphone `mic`, powers[chunk, k, m] their power at every microphone."""
     bins, blocks, m, _, size = Y.shape

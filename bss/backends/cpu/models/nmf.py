@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.outputs import BLOCK_FRAMES, ROUND_FRAMES, aligned
 from bss.backends.cpu.tile import ROWS, tile
@@ -19,7 +20,7 @@ BINS = 4
 LEAST = np.float32(LEAST_SHARE)  # of powers, variances and activations
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def whitened(first, step, chunks, Y, q, mean):  # type: ignore[no-untyped-def]
     """q = |y|^2 / mean, mean (N, F) over frames, of Y (F, N, T); ones where a bin is silent."""
     bins, n_sources, frames = Y.shape
@@ -101,7 +102,7 @@ def spectral_step(q, B, H, n, f, R, above, below, sums):  # type: ignore[no-unty
             B[n, f, k] *= np.sqrt(np.float32(sums[k, 0] / sums[k, 1]))
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def nmf_iteration(first, step, q, B, H, stride, above, below):  # type: ignore[no-untyped-def]
     """Spectra, then what they say of the activations, of every `stride`-th group of BINS bins.
 
@@ -127,7 +128,7 @@ def nmf_iteration(first, step, q, B, H, stride, above, below):  # type: ignore[n
                     temporal_sums(D, B, n, f, c, b, below)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def temporal_step(above, below, H):  # type: ignore[no-untyped-def]
     """H by one multiplicative step from the sums of all chunks, in their order; what is zero stays zero."""
     n_sources, blocks, components, size = H.shape

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.ordering.permutation import ROUNDINGS, TINY, dot, opened, slide
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def pooled_powers(first, step, chunks, X, W, gain, pool, P):  # type: ignore[no-untyped-def]
     """P[f, n, s] = gain[f, n] times the mean of |sum_m W[f, n, m] X[f, m, t]|^2 over the frames of pool s."""
     bins, n_sources, n_mics = W.shape
@@ -86,7 +87,7 @@ def share_out(scores, f, talker, counts):  # type: ignore[no-untyped-def]
             talker[f, cheapest] = i
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def grouping_pass(V, U, first, whole, reach, first_weight, whole_weight, talker):  # type: ignore[no-untyped-def]
     """talker (F, M): whom each output belongs to, by features V (F, M, T) of outputs, U and first (F, N, T) of talkers."""
     bins, n, frames = U.shape

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from bss.backends import numeric
+from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.linalg import FAST, INLINED, INNER, INNER_FAST
 
 TINY, ROUNDINGS = np.float32(numeric.NEVER_ZERO), np.float32(numeric.CANCELLED)
@@ -26,7 +27,7 @@ def dot(a, i, j, b, k, l):  # type: ignore[no-untyped-def] # noqa: E741
     return total
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def grams(U, G):  # type: ignore[no-untyped-def]
     """G[f, i, j] = U[f, i] . U[f, j]."""
     for f in range(U.shape[0]):
@@ -35,7 +36,7 @@ def grams(U, G):  # type: ignore[no-untyped-def]
                 G[f, i, j] = G[f, j, i] = dot(U, f, i, U, f, j)
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def block_sums(U, order, edges, S):  # type: ignore[no-untyped-def]
     """S[b, i] = the sum of U[f, order[f, i]] over the bins of block b."""
     S[:] = 0
@@ -47,7 +48,7 @@ def block_sums(U, order, edges, S):  # type: ignore[no-untyped-def]
                     S[b, i, t] += U[f, j, t]
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def phase_fits(template, phases, order, edges, S):  # type: ignore[no-untyped-def]
     """S[b, i, j]: how well what is in place j of block b has the phases of place i; one bin that fits perfectly scores 1.
 
@@ -209,7 +210,7 @@ def reorder(U, f, order, places, old, window, whole):  # type: ignore[no-untyped
                 whole[0, i, t] += d
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def ordering_pass(U, G, order, S, reach, whole_weight, phase_weight):  # type: ignore[no-untyped-def]
     """Every bin put in the order that fits the bins up to `reach` away, all bins, and the phases; returns how many changed."""
     bins, n, frames = U.shape
@@ -233,7 +234,7 @@ def ordering_pass(U, G, order, S, reach, whole_weight, phase_weight):  # type: i
     return changed
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def coherence(U, G, order, reach):  # type: ignore[no-untyped-def]
     """Mean over bins of the correlation of each, summed over the sources, with the bins up to `reach` away."""
     bins, n, frames = U.shape
@@ -249,7 +250,7 @@ def coherence(U, G, order, reach):  # type: ignore[no-untyped-def]
     return total / bins
 
 
-@numba.njit(**FAST)
+@compiled(**FAST)
 def join(U, order):  # type: ignore[no-untyped-def]
     """Neighbours joined to groups, groups to larger groups, each time in the order in which they fit best. U is overwritten."""
     bins, n, frames = U.shape

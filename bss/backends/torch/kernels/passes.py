@@ -13,7 +13,7 @@ import torch
 import triton
 from torch import Tensor
 
-from bss.backends.torch.arrays import wide
+from bss.backends.torch.arrays import wide_type
 from bss.backends.torch.kernels import spectra, steering
 
 STRETCH = 4096  # frames whose products are summed in the precision of the data
@@ -87,7 +87,7 @@ def spectral_sums(Y: Tensor, model: LowRank) -> Tensor:
             M=m, N=n, K=k, SOURCES=sources, COLUMNS=columns,
             BLOCK=_block(frames, min(256, SUMS // (2 * sources * columns))), num_warps=WARPS, **FUSED,
         )  # fmt: skip
-    return sums.sum(1, dtype=wide(Y.device, is_complex=False)).movedim((1, 0, 2, 3), (1, 2, 3, 0))
+    return sums.sum(1, dtype=wide_type(Y.device, is_complex=False)).movedim((1, 0, 2, 3), (1, 2, 3, 0))
 
 
 def demix_in_place(Y: Tensor, A: Tensor, n_sources: int, *, powers: bool = True) -> Tensor | None:
@@ -122,7 +122,7 @@ def _covariances(
             BLOCK=_block(frames, min(256, SUMS // (sources * rows * rows))), WEIGHTS=weights, HEAVY=tail > 0,
             num_warps=WARPS, **FUSED,
         )  # fmt: skip
-    double = wide(Y.device, is_complex=False)
+    double = wide_type(Y.device, is_complex=False)
     parts = sums.sum(1, dtype=double) / frames
     below = parts.tril(-1)
     return torch.complex(parts.triu() + parts.triu(1).mT, below.mT - below), losses.sum(dtype=double)
@@ -142,7 +142,7 @@ def _demix(Y: Tensor, A: Tensor, n: int, kept: int, model: LowRank | None = None
             real, matrix, B, H, least, parts, bins, frames, tail,
             M=m, N=n, K=k, ROWS=rows, COLUMNS=columns, BINS=GROUP, BLOCK=block, SUMS=kept, num_warps=4, **FUSED,
         )  # fmt: skip
-    return parts.sum(0, dtype=wide(Y.device, is_complex=False))
+    return parts.sum(0, dtype=wide_type(Y.device, is_complex=False))
 
 
 def _parts(model: LowRank) -> tuple[Tensor, Tensor, Tensor, float, int]:

@@ -1,0 +1,1 @@
+"""Scores of separated tracks in files, with and without the truth."""
