@@ -18,6 +18,7 @@ from bss.errors import InputError, UsageError
 from bss.pipeline import cost_numbers, costs
 from bss.pipeline.calibration import Fitted
 from bss.pipeline.memory import Budget
+from bss.pipeline.methods import neural
 from bss.pipeline.options import UnmixOptions
 from bss.signals.blocks import ArrayBlocks
 
@@ -57,6 +58,12 @@ def test_more_takes_more(whole: bool) -> None:
     assert cost(2, 2, 16_000, 600).seconds > 3 * base.seconds
     if not whole:
         assert cost(2, 2, 16_000, 36_000).bytes == cost(2, 2, 16_000, 3600).bytes
+
+
+def test_a_second_look_is_in_the_time_where_it_is_taken() -> None:
+    assert costs.SECOND_LOOK_SECONDS == neural.LONG_SECONDS
+    shorter, longer = (costs.expected(True, 2, 2, 16_000, s, threads=1).seconds for s in (29.9, 30))
+    assert longer > 1.3 * shorter
 
 
 def test_more_threads_take_less_time() -> None:

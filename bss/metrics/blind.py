@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bss.checks import check_recording
-from bss.errors import InputError, check_int
+from bss.checks import check_rate, check_recording
+from bss.errors import InputError
 from bss.metrics.bss_eval import FILTER_LENGTH, correlations, explained_alone
 from bss.metrics.perceptual import need
 from bss.metrics.si_sdr import decibels
@@ -82,7 +82,7 @@ def score_blind(tracks: Any, rate: int, *, perceptual: bool = False) -> BlindSco
     InputError
         Tracks are shorter than half a second, or not finite; all are silent; the extra `metrics` is not installed.
     UsageError
-        The rate is not a positive integer.
+        The rate is none that recordings have.
 
     References
     ----------
@@ -97,7 +97,7 @@ def score_blind(tracks: Any, rate: int, *, perceptual: bool = False) -> BlindSco
     >>> bool(bss.score_blind(s, 16000).excess_db.max() < 2), bool(bss.score_blind(mixed, 16000).excess_db.min() > 10)
     (True, True)
     """
-    check_int("rate", rate, 1)
+    check_rate(rate)
     y = np.asarray(tracks)
     y = check_recording(y[None] if y.ndim == 1 else y, name="tracks")
     if y.shape[1] < max(rate // 2, 8 * FILTER_LENGTH):

@@ -35,7 +35,7 @@ CHANGE = calibration.SPEECH_CHANGE.value
 # A model that takes more than this (dB, relative to the track, for each other track) from one of the tracks found much of the
 # others in it, as with long echo or a soft talker. Separating anew with what it makes of them gains most then: docs/methods.md.
 LOOK_AGAIN, MOST_LOOKS = -10.0, 2
-LONG_SECONDS = 30.0  # from here on a second look is always taken: 2 to 4 dB, for 1.6 times the time
+LONG_SECONDS = 30.0  # from here on a second look is always taken: 2 to 4 dB, for 1.7 times the time
 
 
 @dataclass(frozen=True)
