@@ -58,7 +58,7 @@ FILES = [
         "one of its subfolders: deep/mics",
     ),
     Case(
-        "text named .wav", "unmix text.wav", "^text.wav cannot be read( as audio)?", "^libsndfile says: .*; ffmpeg.*",
+        "text named .wav", "unmix text.wav", "^text.wav cannot be read as audio", "^libsndfile says: .*; ffmpeg.*",
         "^.*(WAV|ffmpeg).*", programs=True,
     ),
     Case(
@@ -72,7 +72,7 @@ FILES = [
         "leave it out",
     ),
     Case(
-        "m4a without ffmpeg", "unmix talk.m4a", "talk.m4a cannot be read",
+        "m4a without ffmpeg", "unmix talk.m4a", "talk.m4a cannot be read as audio",
         "^libsndfile says: .*; ffmpeg, which supports more formats, is not installed", "^.*install.*ffmpeg.*",
         by="without_programs",
     ),

@@ -40,7 +40,7 @@ def decode(file: Path, label: str, reason: str, folder: Path) -> Path:
     program = shutil.which("ffmpeg")
     if program is None:
         why = f"{reason}; ffmpeg, which supports more formats, is not installed"
-        raise InputError(f"{label} cannot be read", why, INSTALL)
+        raise InputError(f"{label} cannot be read as audio", why, INSTALL)
     target = folder / "decoded.wav"
     # -nostdin and an empty stdin: ffmpeg would consume what is piped to its caller. "file:" for names with a colon.
     # All tracks are mapped although WAV can store only one: a second one is an error instead of being dropped silently.
