@@ -10,12 +10,15 @@ DEMO := demo
 VOICES := $(patsubst %,fixtures/voices/%.flac,edward fiona george helena)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint format bench docs clean
+.PHONY: help setup demo test fuzz release faults man lint format bench docs clean
 
 help:
 	@echo 'make demo    separate four talkers in a simulated room, and score the result'
 	@echo 'make test    lint, types and the whole test suite'
 	@echo 'make fuzz    try odd inputs: make fuzz N=100000'
+	@echo 'make faults  kill the commands at random moments'
+	@echo 'make man     manual pages, in build/man'
+	@echo 'make release wheel, sdist and SBOM, checked, in dist'
 	@echo 'make lint    lint and types alone'
 	@echo 'make format  put the code into the house format'
 	@echo 'make bench   what things cost on this machine'
@@ -31,7 +34,7 @@ $(VENV)/venv.stamp:
 	@touch $@
 
 $(VENV)/core.stamp: $(RECIPE) $(VENV)/venv.stamp
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[simulate]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(RECIPE) $(VENV)/venv.stamp
@@ -64,6 +67,17 @@ N := 10000
 SEED := 0
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz/cases.py --n $(N) --seed $(SEED)
+
+release: $(VENV)/dev.stamp
+	$(INSTALL) -e '.[release]'
+	$(BIN)/python tools/check_release.py -o dist
+	$(BIN)/cyclonedx-py environment $(VENV) --of JSON -o dist/sbom.json
+
+faults: $(VENV)/dev.stamp
+	$(BIN)/python tools/fault_series.py
+
+man: $(VENV)/core.stamp
+	$(BIN)/python tools/man.py -o build/man
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix

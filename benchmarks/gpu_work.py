@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 import bss
-from bss.solvers import updates
-from bss.solvers.contrasts import Nmf
-from bss.solvers.fdica import BinLaplace
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Nmf
+from bss.solvers.demixing.fdica import BinLaplace
 from bss.solvers.mm import majorise_minimise
 
 RATE = 16_000

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bss.pipeline.track_names import channel_map, input_files, subtype_of
+from bss.pipeline.files.track_names import channel_map, input_files, subtype_of
 
-from .common import Output, announce_compiling, command
-from .tracks import (
-    check_output,
-    default_folder,
-    reading_and_writing,
-    warn_of_gain,
-    warn_of_leftovers,
-)
+from .support.common import Output, announce_compiling, command
+from .unmixing.tracks import check_output, default_folder, reading_and_writing, warn_of_gain, warn_of_leftovers
 
 if TYPE_CHECKING:
     from bss.pipeline.filters.filters import Filters
-    from bss.signals.audio import Recording
+    from bss.signals.files.audio import Recording
 
 
 @command("apply")
@@ -44,8 +38,8 @@ def apply(out: Output, filters: str, files: tuple[str, ...], output: str | None,
     """
     from bss.backends.cpu import threads
     from bss.pipeline.filters.files import load_filters
-    from bss.signals.audio import load
-    from bss.signals.paths import expand
+    from bss.signals.files.audio import load
+    from bss.signals.files.paths import expand
 
     check_output(out, output)
     learned = load_filters(filters)
@@ -71,7 +65,7 @@ def _to_folder(out: Output, folder: str, recording: Recording, filters: Filters,
     import json
 
     from bss.pipeline.result import leveled
-    from bss.signals.writing import output_folder
+    from bss.signals.files.writing import output_folder
 
     names = [f"source{k + 1}.wav" for k in range(filters.n_tracks)]
     files, inputs = [*names, "apply.json"], input_files(recording)

@@ -28,7 +28,7 @@ class BatchGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SUBCOMMANDS:
             return None
-        command = getattr(importlib.import_module(f"bss_cli.batch_{cmd_name}"), f"batch_{cmd_name}")
+        command = getattr(importlib.import_module(f"bss_cli.batches.batch_{cmd_name}"), f"batch_{cmd_name}")
         assert isinstance(command, click.Command)
         return command
 

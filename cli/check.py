@@ -9,15 +9,15 @@ import click
 
 from bss.errors import InputError
 
-from .common import SECONDS, Output, announce_compiling, command
+from .support.common import SECONDS, Output, announce_compiling, command
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bss.pipeline.analysis.channels import Preflight
-    from bss.pipeline.choose import Choice
-    from bss.pipeline.plan import Inspected
-    from bss.signals.audio import Recording
+    from bss.pipeline.analysis.preflight.channels import Preflight
+    from bss.pipeline.planning.choose import Choice
+    from bss.pipeline.planning.plan import Inspected
+    from bss.signals.files.audio import Recording
 
 
 @command("check")
@@ -38,10 +38,10 @@ def check(out: Output, files: tuple[str, ...], start: float, end: float | None) 
       bss check meeting.wav --start 60 --end 180
       bss check anna.wav ben.wav carla.wav --json > check.json
     """
-    from bss.pipeline.options import UnmixOptions
-    from bss.pipeline.plan import decide, inspect
-    from bss.signals.audio import load
-    from bss.signals.paths import expand
+    from bss.pipeline.planning.options import UnmixOptions
+    from bss.pipeline.planning.plan import decide, inspect
+    from bss.signals.files.audio import load
+    from bss.signals.files.paths import expand
 
     recording = load(expand(files), start=start, end=end)
     announce_compiling(out)

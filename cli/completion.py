@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import OneOf, Output, command
+from .support.common import OneOf, Output, command
 
 SHELLS = ("bash", "zsh", "fish")
 

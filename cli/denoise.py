@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bss.pipeline.track_names import SUBTYPES
+from bss.pipeline.files.track_names import SUBTYPES
 
-from .common import THREADS, Number, OneOf, Output, command
+from .support.common import THREADS, Number, OneOf, Output, announce_compiling, command
 
 if TYPE_CHECKING:
     from bss.networks.denoiser.files import Denoised
-    from bss.signals.decode import FileInfo, Reader
+    from bss.signals.files.decode import FileInfo, Reader
 
 
 @command("denoise")
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", default="denoised", show_default=True,
               help="Folder for the results; for one file also a file name, or - for a WAV on stdout.")  # fmt: skip
 @click.option("--strength", type=Number(0, 1), default=1.0, show_default=True, help="Share of the noise to remove, 0 to 1.")
-@click.option("--weights", default=None, help="Weights of your own denoiser [the built-in one].")
+@click.option("--dereverb", is_flag=True, help="Take late echo out first; all channels of a file are used for each of them.")
+@click.option("--model", "--weights", "weights", default=None,
+              help="A denoiser of `bss models`, or a file of your own [the built-in one].")  # fmt: skip
 @click.option(
     "--subtype", type=OneOf(("same", *SUBTYPES)), default="same", show_default=True, help="Sample format of the results."
 )
@@ -31,19 +33,21 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
     """Remove noise from speech. Each of FILES is a separate recording, and every channel is processed independently.
 
     Results are WAV files of the same names, rates, channels and lengths; -o NAME.flac writes one result in that format.
-    Echo stays, and so do other talkers: `bss unmix` separates them.
+    Echo stays without --dereverb; so do other talkers: `bss unmix` separates them.
 
     \b
     Examples:
       bss denoise interview.wav -o clean.wav
       bss denoise *.flac -o clean/ --subtype float
       bss denoise sources/*.wav -o quiet/ --strength 0.9
+      bss denoise hall.wav -o dry.wav --dereverb
+      bss denoise interview.wav -o clean.wav --model deepfilternet3
       ffmpeg -i talk.m4a -f wav - | bss denoise - -o - > quiet.wav
     """
     from bss.backends.cpu import threads
     from bss.errors import UsageError
-    from bss.networks.denoiser.denoise import check_strength, load
-    from bss.signals.paths import expand
+    from bss.networks.denoiser.denoise import check_model, check_strength
+    from bss.signals.files.paths import expand
 
     check_strength(options["strength"])
     paths = expand(files)
@@ -51,7 +55,7 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
         raise UsageError("-o - and --json both want stdout", hint="a folder for the results, or no --json")
     if output == "-" and len(paths) > 1:
         raise UsageError("-o - takes one file", f"there are {len(paths)}", "a folder for the results")
-    load(options["weights"])  # refused before anything is read
+    check_model(options["weights"])  # refused before anything is read
     with threads.limited(options["threads"]):
         if output == "-":
             _to_stdout(out, paths[0], options)
@@ -60,7 +64,7 @@ def denoise(out: Output, files: tuple[str, ...], output: str, **options: Any) ->
 
 
 def _to_stdout(out: Output, path: Path, options: dict[str, Any]) -> None:
-    from bss.signals.decode import opened
+    from bss.signals.files.decode import opened
     from bss.signals.streams import stdout_file
 
     with stdout_file() as place, opened(path) as reader:
@@ -68,9 +72,9 @@ def _to_stdout(out: Output, path: Path, options: dict[str, Any]) -> None:
 
 
 def _to_files(out: Output, paths: list[Path], output: str, options: dict[str, Any]) -> None:
-    from bss.signals.audio import probe
-    from bss.signals.decode import opened
-    from bss.signals.writing import output_folder
+    from bss.signals.files.audio import probe
+    from bss.signals.files.decode import opened
+    from bss.signals.files.writing import output_folder
 
     folder, names = _places(paths, output)
     needed = sum(4 * info.frames * info.channels for info in probe(paths))
@@ -83,14 +87,14 @@ def _to_files(out: Output, paths: list[Path], output: str, options: dict[str, An
                 done = _denoise_one(out, reader, place, str(folder / name), options)
             documents.append(_document(reader.info, folder / name, done))
     out.say(f"wrote {', '.join(names)} to {folder}")
-    chosen = {"strength": options["strength"], "weights": options["weights"]}
+    chosen = {"strength": options["strength"], "weights": options["weights"], "dereverb": options["dereverb"]}
     out.emit({**chosen, "folder": str(folder), "results": documents})
 
 
 def _places(paths: list[Path], output: str) -> tuple[Path, list[str]]:
     """The folder, and the name of each result in it; inputs of the same name are numbered."""
     from bss.errors import UsageError
-    from bss.signals.encode import FORMATS
+    from bss.signals.files.encode import FORMATS
 
     if output == "":
         raise UsageError("-o has an empty name", hint="check the shell variable or quotes it came from")
@@ -114,17 +118,27 @@ def _denoise_one(out: Output, reader: Reader, place: Path, name: str, options: d
     from math import log10
 
     from bss.networks.denoiser.files import denoise_file
-    from bss.signals.writing import writable_subtype
+    from bss.signals.files.writing import writable_subtype
 
     wanted: str = options["subtype"]
     subtype = SUBTYPES[wanted] if wanted != "same" else writable_subtype("WAV", reader.info.subtype)[1]
-    chosen = {"strength": options["strength"], "weights": options["weights"]}
+    chosen = {"strength": options["strength"], "weights": options["weights"], "first": _first(out, options)}
     with out.progress(f"denoising {reader.info.path.name}") as progress:
         done = denoise_file(reader, place, name=name, subtype=subtype, progress=progress, **chosen)
     if done.gain != 1:
         lowered = -20 * log10(done.gain)
         out.warn(f"{reader.info.path.name} was lowered by {lowered:.1f} dB so that nothing clips (--subtype float keeps levels)")
     return done
+
+
+def _first(out: Output, options: dict[str, Any]) -> Any:
+    """What is done before noise is removed."""
+    if not options["dereverb"]:
+        return None
+    from bss.pipeline.dereverb import dereverberated
+
+    announce_compiling(out)
+    return dereverberated
 
 
 def _document(info: FileInfo, place: Path, done: Denoised) -> dict[str, Any]:

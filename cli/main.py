@@ -15,8 +15,8 @@ import click
 
 from bss import __version__
 
-from .common import run_group
-from .ending import end_on_signals
+from .support.common import run_group
+from .support.ending import INTERRUPTED, end_on_signals, leave
 
 COMMANDS = {
     "unmix": "Separate a recording of several microphones into one file per talker.",
@@ -27,6 +27,7 @@ COMMANDS = {
     "batch": "Separate, score or simulate many recordings at once.",
     "report": "Write a page to listen to a result, with what was found and how well it worked.",
     "denoise": "Remove noise from recordings of speech, or from separated tracks.",
+    "models": "List the networks that there are.",
     "train": "Train networks: autoencoders, a denoiser, a source model.",
     "check": "Check a recording for problems before separating it.",
     "voices": "Synthesise speech, as test voices.",
@@ -101,4 +102,9 @@ def main(argv: list[str] | None = None) -> Any:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot display must not stop the program
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    return cli.main(args=argv, prog_name="bss")
+    try:
+        return cli.main(args=argv, prog_name="bss")
+    except SystemExit as ended:
+        if ended.code in INTERRUPTED:
+            leave(ended.code)
+        raise

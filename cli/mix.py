@@ -11,8 +11,8 @@ import click
 
 from bss.errors import UsageError
 
-from . import mix_options
-from .common import SEED, Number, Output, command
+from .support import mix_options
+from .support.common import SEED, Number, Output, command
 
 # options that --scene takes from its file
 FROM_SCENE = {
@@ -109,7 +109,7 @@ def mix(out: Output, voices: tuple[str, ...], output: str, scene: Path | None, o
       bss mix --scene scene/scene.json -o again/
     """
     from bss.scenes import recipe as recipes
-    from bss.signals.paths import expand
+    from bss.signals.files.paths import expand
 
     if output == "-":
         raise UsageError("-o - means stdout, but there are several files to write", hint="a folder")
@@ -138,7 +138,7 @@ def _refuse_options_of_scene() -> None:
 def ingredients(out: Output, voices: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `recipes.from_voices` for voices and the options of the command, which are used up."""
     from bss.scenes import recipe as recipes
-    from bss.signals.paths import expand
+    from bss.signals.files.paths import expand
 
     files = expand(voices)
     options["faults"], options["behaviour"] = mix_options.faults(options), mix_options.behaviour(options)

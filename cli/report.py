@@ -10,7 +10,7 @@ import click
 
 from bss.errors import UsageError
 
-from .common import Output, command
+from .support.common import Output, command
 
 if TYPE_CHECKING:
     from bss.report.page import Report

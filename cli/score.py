@@ -9,7 +9,7 @@ import click
 
 from bss.errors import QualityError, UsageError
 
-from .common import Output, command
+from .support.common import Output, command
 
 if TYPE_CHECKING:
     from bss.pipeline.scoring.files import ScoredFiles
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
               help="Microphone to compare at: the channel of multichannel references and mixtures.")  # fmt: skip
 @click.option("--no-permute", is_flag=True, help="Compare estimate k with reference k, in the order of their names.")
 @click.option("--perceptual", is_flag=True,
-              help="Also PESQ, STOI and extended STOI; with --no-reference, DNSMOS. Needs the extra `metrics`.")  # fmt: skip
+              help="Also STOI and PESQ; with --no-reference, DNSMOS. Extras: `metrics`, and `pesq` for PESQ.")  # fmt: skip
 @click.option("--frames", type=float, default=None, metavar="SECONDS",
               help="Also the SI-SDR of every frame of this length: its quantiles, and in --json each.")  # fmt: skip
 @click.option("--no-reference", is_flag=True,
@@ -50,7 +50,7 @@ def score(out: Output, paths: tuple[str, ...], **options: Any) -> None:
         return
     from bss.pipeline.scoring.files import score_files
 
-    from . import score_tables
+    from .support import score_tables
 
     references, estimates = _two(paths, options["mixture"])
     threshold: float | None = options["fail_under"]
@@ -72,7 +72,7 @@ def _blind(out: Output, paths: tuple[str, ...], options: dict[str, Any]) -> None
     """`--no-reference`."""
     from bss.pipeline.scoring.blind import score_blind_files
 
-    from . import score_tables
+    from .support import score_tables
 
     senseless = {"--fail-under": "fail_under", "--frames": "frames", "--no-permute": "no_permute"}
     for option, name in senseless.items():

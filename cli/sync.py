@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bss.pipeline.track_names import SUBTYPES, input_files, subtype_of
+from bss.pipeline.files.track_names import SUBTYPES, input_files, subtype_of
 
-from .common import SECONDS, THREADS, OneOf, Output, announce_compiling, command
+from .support.common import SECONDS, THREADS, OneOf, Output, announce_compiling, command
 
 if TYPE_CHECKING:
-    from bss.signals.audio import Recording
+    from bss.signals.files.audio import Recording
     from bss.signals.sync.alignment import MicAlignment
     from bss.signals.sync.synchronise import Synchronised
 
@@ -46,8 +46,8 @@ def sync(out: Output, files: tuple[str, ...], output: str, **options: Any) -> No
       bss sync meeting/*.wav --mode offset -o together/
     """
     from bss.backends.cpu import threads
-    from bss.signals.audio import load
-    from bss.signals.paths import expand
+    from bss.signals.files.audio import load
+    from bss.signals.files.paths import expand
     from bss.signals.sync.synchronise import sync as synchronise
 
     recording = load(expand(files), start=options["start"], end=options["end"])
@@ -121,7 +121,7 @@ def _mic(mic: MicAlignment, rate: int) -> dict[str, Any]:
 
 def _write(out: Output, recording: Recording, done: Synchronised, folder: str, options: dict[str, Any]) -> list[str]:
     from bss.pipeline.result import leveled
-    from bss.signals.writing import output_folder
+    from bss.signals.files.writing import output_folder
 
     inputs = input_files(recording)
     names = _names(inputs)

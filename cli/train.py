@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from .common import SEED, THREADS, Number, OneOf, Output, command
+from .support.common import SEED, THREADS, Number, OneOf, Output, command
 
 KINDS = ("linear", "deep", "vae", "denoiser", "source-model")
 CODED = ("linear", "deep", "vae")
 # options that only some kinds have
 KINDS_WITH = {
     "noise": ("denoiser",), "bottleneck": ("denoiser",), "start": ("denoiser",), "waveform": ("denoiser",),
+    "licence": ("denoiser",),
     "scenes": ("source-model",), "codes": CODED,
     "sizes": ("deep", "vae"), "beta": ("vae",), "anneal": ("vae",),
 }  # fmt: skip
@@ -51,6 +52,7 @@ UNITS = {
 @click.option(
     "--scenes", type=click.IntRange(10, 10**6), default=None, help="Rooms to simulate for training (source-model) [200]."
 )
+@click.option("--licence", multiple=True, help="Licence and attribution of the data, for the model card (denoiser).")
 @click.option("--device", type=OneOf(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute.")
 @click.option("--threads", type=THREADS, default=None, envvar="BSS_THREADS", help="Number of CPU threads [all].")
 @click.option("--overwrite", "-y", is_flag=True, help="Replace an existing model, or an interrupted training.")
@@ -80,8 +82,10 @@ def train(out: Output, kind: str, output: str, **options: Any) -> None:
     if report.get("collapsed"):
         out.warn(f"{len(report['collapsed'])} of {report['codes']} dimensions of the code are unused (posterior collapse): "
                  "try a smaller --beta, a longer --anneal, or fewer --codes")  # fmt: skip
-    out.say(f"wrote {place}.safetensors, {place.name}.csv and {place.name}.png")
-    out.emit({"kind": kind, "model": f"{place}.safetensors", "curve": f"{place}.csv", "picture": f"{place}.png", **report})
+    also = {} if kind != "denoiser" else {"card": _write_card(place, report, options["licence"])}
+    out.say(f"wrote {place}.safetensors, {place.name}.csv and {place.name}.png" + (f", and {place.name}.md" if also else ""))
+    files = {"model": f"{place}.safetensors", "curve": f"{place}.csv", "picture": f"{place}.png", **also}
+    out.emit({"kind": kind, **files, **report})
 
 
 def _chosen(kind: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +164,15 @@ def _training(kind: str) -> Callable[..., dict[str, Any]]:
 
     training: Callable[..., dict[str, Any]] = getattr(autoencoder_training, f"train_{kind}")
     return training
+
+
+def _write_card(place: Path, report: dict[str, Any], licences: tuple[str, ...]) -> str:
+    """Beside the model, what it was trained on and how well it does."""
+    from bss.networks.denoiser.card import card
+
+    path = place.with_name(f"{place.name}.md")
+    path.write_text(card(place.name, report, licences), encoding="utf-8")
+    return str(path)
 
 
 def _shown(bar: Callable[[float], None]) -> Callable[[float, dict[str, float]], None]:

@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bss.pipeline.files.track_names import subtype_of
 from bss.pipeline.methods.registry import NAMES
-from bss.pipeline.options import EFFORTS, MOST_SOURCES, UnmixOptions, channel_numbers
-from bss.pipeline.track_names import subtype_of
+from bss.pipeline.planning.options import EFFORTS, MOST_SOURCES, UnmixOptions, channel_numbers
 from bss.signals.sync.modes import MODES
 
-from . import report, unmix_live, unmix_stream
-from .common import SEED, Number, OneOf, Output, announce_compiling, command
-from .progress import STYLES
-from .results import filters_file, say_success, say_written
-from .tracks import check_output, default_folder, reading_and_writing, warn_of_gain
+from . import report
+from .support.common import SEED, Number, OneOf, Output, announce_compiling, command
+from .support.progress import STYLES
+from .unmixing import unmix_live, unmix_stream
+from .unmixing.results import filters_file, say_success, say_written
+from .unmixing.tracks import check_output, default_folder, reading_and_writing, warn_of_gain
 
 if TYPE_CHECKING:
-    from bss.pipeline.memory import Budget
-    from bss.pipeline.plan import Plan
+    from bss.pipeline.files.whole_files import FileOptions
+    from bss.pipeline.planning.plan import Plan
+    from bss.pipeline.resources.memory import Budget
     from bss.pipeline.result import Unmixed
-    from bss.pipeline.whole_files import FileOptions
-    from bss.signals.audio import Recording
-    from bss.signals.blocks import FileBlocks
+    from bss.signals.files.audio import Recording
+    from bss.signals.files.blocks import FileBlocks
 
 DEFAULTS = UnmixOptions()
 # of the evidence, where the name in result.json is not clear by itself
@@ -53,6 +54,8 @@ LABELS = {"trial_seconds": "seconds analysed for delays", "own_mics_agreement": 
 @click.option("--denoise", is_flag=True, help="Remove noise from the tracks, as bss denoise does; also writes the linear tracks.")
 @click.option("--strength", type=Number(0, 1), default=1.0, show_default=True,
               help="With --denoise: share of the noise to remove, 0 to 1.")  # fmt: skip
+@click.option("--dereverb", is_flag=True,
+              help="Take late echo out of the tracks, before noise; also writes the linear tracks.")  # fmt: skip
 @click.option("--linear", is_flag=True, help="Also write the tracks before the source model and denoising, to linear/.")
 @click.option("--keep-noise", is_flag=True,
               help="Write every sound that is no talker by itself, as noise1.wav ..., instead of all in noise.wav.")  # fmt: skip
@@ -79,9 +82,9 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
       bss unmix meeting.wav --sources 3 --start 60 --end 180 -o sources/
       bss unmix anna.wav ben.wav carla.wav --per-mic -o clean/
     """
-    from bss.pipeline import costs, memory
-    from bss.signals.blocks import open_blocks
-    from bss.signals.paths import expand
+    from bss.pipeline.resources import costs, memory
+    from bss.signals.files.blocks import open_blocks
+    from bss.signals.files.paths import expand
 
     check_output(out, output)
     if options.pop("live"):
@@ -113,8 +116,8 @@ def unmix(out: Output, files: tuple[str, ...], output: str | None, **options: An
 def _in_memory(
     out: Output, blocks: FileBlocks, requested: UnmixOptions, budget: Budget, place: str, clock: float, options: Any
 ) -> None:
-    from bss.pipeline import costs
-    from bss.pipeline.unmix_file import whole
+    from bss.pipeline.files.unmix_file import whole
+    from bss.pipeline.resources import costs
 
     recording = whole(blocks)
     plan = _plan(recording, requested)
@@ -133,11 +136,18 @@ def _in_memory(
 
 
 def _file_options(options: dict[str, Any]) -> FileOptions:
-    from bss.pipeline.whole_files import FileOptions
+    from bss.pipeline.files.whole_files import FileOptions
 
     strength = options["strength"] if options["denoise"] else None
     return FileOptions(
-        options["subtype"], options["clip"], options["linear"], options["keep_noise"], strength, options["overwrite"], options
+        options["subtype"],
+        options["clip"],
+        options["linear"],
+        options["keep_noise"],
+        strength,
+        options["dereverb"],
+        options["overwrite"],
+        options,
     )
 
 
@@ -188,7 +198,7 @@ def _threads(out: Output, count: int | None) -> Any:
 
 def _plan(recording: Recording, requested: UnmixOptions) -> Plan:
     from bss.errors import UsageError
-    from bss.pipeline.plan import plan
+    from bss.pipeline.planning.plan import plan
 
     names = tuple(channel.name for channel in recording.channels)
     if requested.reference_mic >= len(names):
@@ -241,7 +251,7 @@ def _plan_document(recording: Recording, plan: Plan) -> dict[str, Any]:
 def _to_folder(
     out: Output, folder: str, recording: Recording, plan: Plan, seconds: dict[str, float], options: dict[str, Any]
 ) -> None:
-    from bss.pipeline.whole_files import separate_to
+    from bss.pipeline.files.whole_files import separate_to
 
     with filters_file(options["save_filters"], options["overwrite"]) as save_filters:
         with out.progress("separating") as progress:
@@ -263,8 +273,8 @@ def _say_result(out: Output, result: Unmixed, plan: Plan) -> None:
 def _to_stdout(out: Output, recording: Recording, plan: Plan, options: dict[str, Any]) -> None:
     import numpy as np
 
+    from bss.pipeline.files.whole_files import separate
     from bss.pipeline.result import leveled
-    from bss.pipeline.whole_files import separate
     from bss.signals.streams import refuse_terminal, write_stdout
 
     refuse_terminal()

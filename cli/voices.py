@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import Output, command
+from .support.common import Output, command
 
 
 @command("voices")
@@ -45,7 +45,7 @@ def voices(
     """
     from bss.errors import UsageError
     from bss.scenes.voices import speak
-    from bss.signals.writing import output_folder
+    from bss.signals.files.writing import output_folder
 
     if output == "-":
         raise UsageError("-o - means stdout, but there are several files to write", hint="a folder")

@@ -9,8 +9,8 @@ import click
 
 from bss.errors import InputError
 
-from .common import Output, command
-from .numbers import THREADS
+from .support.common import Output, command
+from .support.numbers import THREADS
 
 
 @command("warmup")
@@ -29,8 +29,8 @@ def warmup(out: Output, everything: bool, **options: Any) -> None:
       NUMBA_CACHE_DIR=/opt/kernels bss warmup --all
     """
     from bss.backends.cpu import compiling, layout
-    from bss.pipeline import warming
-    from bss.pipeline.costs import processors
+    from bss.pipeline.resources import warming
+    from bss.pipeline.resources.costs import processors
 
     jobs = [*warming.JOBS, *(warming.METHODS if everything else ())]
     began = time.perf_counter()

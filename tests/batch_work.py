@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bss.errors import InputError
 
 if TYPE_CHECKING:  # workers begin faster without
-    from bss.pipeline.unmix_file import UnmixedFiles
+    from bss.pipeline.files.unmix_file import UnmixedFiles
 
 
 def square(x: int) -> int:

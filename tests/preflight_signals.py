@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
 
-from bss.pipeline.analysis.channels import Preflight, preflight
+from bss.pipeline.analysis.preflight.channels import Preflight, preflight
 
 RATE = 16000
 SECONDS = 5  # more than one block of 2^16 samples

@@ -18,7 +18,7 @@ from scipy.signal import oaconvolve
 
 import bss
 from bss.metrics.assignment import assign
-from bss.scenes.rooms import Layout, respond
+from bss.scenes.acoustics.rooms import Layout, respond
 from bss.scenes.scene import Scene
 from bss_cli.main import cli
 

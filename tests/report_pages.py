@@ -70,6 +70,10 @@ def replace_tracks(folder: Path, *signals: np.ndarray) -> None:
     change(folder, outputs=[f"{name}.wav" for name in names], sources=sources, samples=len(signals[0]), inputs=None)
 
 
+def noise(n: int, seed: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(n)).astype(np.float32)
+
+
 class Page(HTMLParser):
     """The words of a page, its tags and attributes, and its scripts."""
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 import scipy.signal
 
-from bss.solvers import updates
+from bss.solvers.demixing import updates
 
 RATE = 16_000
 # An update and a precision are kernels of their own, and compiling them is most of what a test takes. Recordings are in single

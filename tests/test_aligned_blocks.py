@@ -9,7 +9,7 @@ from test_sync import late, recording
 from test_sync_jumps import without
 
 import bss
-from bss.signals.blocks import ArrayBlocks, ChosenBlocks
+from bss.signals.files.blocks import ArrayBlocks, ChosenBlocks
 from bss.signals.sync.aligned_blocks import AlignedBlocks
 
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 from bss.errors import BssError, InputError, UsageError
-from bss.signals.audio import Channel, load, probe, read, write
+from bss.signals.files.audio import Channel, load, probe, read, write
 from bss.signals.resample import resample
 
 

@@ -11,8 +11,8 @@ from array_kinds import Kind, of_tensors
 from signals_for_tests import RATE, images, room, voices
 
 import bss
-from bss.solvers import updates
-from bss.solvers.contrasts import Known, Nmf
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Known, Nmf
 from bss.solvers.mm import majorise_minimise
 
 pytestmark = of_tensors

@@ -19,7 +19,7 @@ from bss.batch import separate as one
 from bss.batch.batches import Batch, Outcome, before, tasks_of
 from bss.batch.recordings import Input, Recording
 from bss.batch.workers.failures import Failure
-from bss.pipeline.unfinished import NAME
+from bss.pipeline.files.unfinished import NAME
 
 OPTIONS = {"method": "fastica", "n_sources": 2}
 

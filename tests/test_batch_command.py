@@ -20,9 +20,9 @@ from recordings import BSS, ROOT, desk, listing, run, save, save_each, spawn
 
 from bss.report.summary import summary_page
 from bss_cli.batch import batch
-from bss_cli.batch_mix import batch_mix
-from bss_cli.batch_score import batch_score
-from bss_cli.batch_unmix import SINGLE, batch_unmix
+from bss_cli.batches.batch_mix import batch_mix
+from bss_cli.batches.batch_score import batch_score
+from bss_cli.batches.batch_unmix import SINGLE, batch_unmix
 from bss_cli.unmix import unmix
 
 COMMON = {"as_json", "quiet", "verbose", "debug"}
@@ -161,7 +161,7 @@ def test_options_are_those_of_unmix_but_for_a_few() -> None:
     shared = {p.name for p in batch_unmix.params} - own - COMMON
     assert shared == {
         "sources", "method", "effort", "reference_mic", "per_mic", "channels", "sync", "device", "start", "end", "subtype",
-        "clip", "weights", "denoise", "strength", "linear", "keep_noise", "seed", "report",
+        "clip", "weights", "denoise", "strength", "dereverb", "linear", "keep_noise", "seed", "report",
     }  # fmt: skip
     assert shared | {*SINGLE} == {p.name for p in unmix.params if isinstance(p, click.Option)} - COMMON
 

@@ -127,8 +127,8 @@ def test_the_machine_is_divided(
     monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], jobs: int, threads: int, size: int
 ) -> None:
     monkeypatch.delenv("BSS_MAX_MEMORY", raising=False)
-    monkeypatch.setattr("bss.pipeline.memory.installed", lambda: 64 * GIB)
-    monkeypatch.setattr("bss.pipeline.memory.group_limits", list)
+    monkeypatch.setattr("bss.pipeline.resources.memory.installed", lambda: 64 * GIB)
+    monkeypatch.setattr("bss.pipeline.resources.memory.group_limits", list)
     found = shares.divided(**arguments, cores=16)
     assert (found.jobs, found.threads, found.bytes) == (jobs, threads, size)
     assert found.jobs * found.threads <= 16
@@ -136,8 +136,8 @@ def test_the_machine_is_divided(
 
 
 def test_a_machine_with_little_memory_has_fewer_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bss.pipeline.memory.installed", lambda: 8 * GIB)
-    monkeypatch.setattr("bss.pipeline.memory.group_limits", lambda: [round(1.25 * GIB)])
+    monkeypatch.setattr("bss.pipeline.resources.memory.installed", lambda: 8 * GIB)
+    monkeypatch.setattr("bss.pipeline.resources.memory.group_limits", lambda: [round(1.25 * GIB)])
     found = shares.divided(100, cores=16)
     assert (found.jobs, found.threads) == (1, 16)
     assert "control group" in found.notes[0]

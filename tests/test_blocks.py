@@ -15,8 +15,8 @@ import soundfile as sf
 from test_audio import noise, put
 
 from bss.errors import InputError, UsageError
-from bss.signals.audio import load
-from bss.signals.blocks import ArrayBlocks, ChosenBlocks, FileBlocks, open_blocks
+from bss.signals.files.audio import load
+from bss.signals.files.blocks import ArrayBlocks, ChosenBlocks, FileBlocks, open_blocks
 from bss.signals.resample import Resampling, resample
 
 FORMATS = [

@@ -54,6 +54,15 @@ def test_a_regression_finds_what_there_is() -> None:
     np.testing.assert_allclose(weighted, doubled, rtol=1e-6)
 
 
+def test_a_robust_regression_is_not_led_astray_by_a_few() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = X @ [2.0, -1.0] + 3 + 0.1 * rng.normal(size=200)
+    y[:10] -= 40 * X[:10, 0]
+    np.testing.assert_allclose(fits.robust_regression(X, y, 0.1), [2.0, -1.0, 3.0], atol=0.1)
+    assert abs(fits.regression(X, y, np.ones(200))[0] - 2) > 0.5
+
+
 @pytest.mark.parametrize(
     ("low", "high", "ratio", "expected"),
     [

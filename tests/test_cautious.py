@@ -10,7 +10,7 @@ from scipy.signal import oaconvolve
 import bss
 from bss.metrics.si_sdr import si_sdr
 from bss.pipeline.methods.cautious import advantage, cautious
-from bss.scenes.rooms import Layout, respond
+from bss.scenes.acoustics.rooms import Layout, respond
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 

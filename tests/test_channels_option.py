@@ -10,7 +10,7 @@ from recordings import RATE, document, room, run, save, unmix
 
 import bss
 from bss.errors import UsageError
-from bss.pipeline.options import channel_numbers
+from bss.pipeline.planning.options import channel_numbers
 
 
 @pytest.mark.parametrize(

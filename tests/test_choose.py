@@ -11,12 +11,12 @@ import pytest
 from recordings import RATE, desk, fixture_room, hiss, own_mics, room, voices
 
 from bss.errors import InputError, UsageError
-from bss.pipeline import choose as choosing, windows
 from bss.pipeline.analysis.delay_free import DELAY_FREE, delayed_coherence, residual_coherence
 from bss.pipeline.analysis.recording import Analysis
-from bss.pipeline.choose import Choice
-from bss.pipeline.options import UnmixOptions
-from bss.pipeline.windows import medium_window
+from bss.pipeline.planning import choose as choosing, windows
+from bss.pipeline.planning.choose import Choice
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.planning.windows import medium_window
 from bss.signals.resample import resample
 
 

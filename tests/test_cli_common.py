@@ -20,8 +20,8 @@ from recordings import BSS, desk, listing, run, save, spawn
 
 from bss.errors import BssError, InputError, QualityError, SolverError, UsageError
 from bss_cli.batch import SUBCOMMANDS
-from bss_cli.common import SCHEMA, Output, command
 from bss_cli.main import COMMANDS, LazyGroup, cli
+from bss_cli.support.common import SCHEMA, Output, command
 
 try:  # click 8.2 always separates stdout and stderr, and dropped the option
     RUNNER = CliRunner(mix_stderr=False)  # type: ignore[call-arg, unused-ignore]
@@ -280,3 +280,20 @@ def test_a_stream_that_is_no_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPat
         main(["--version"])
     assert end.value.code == 0
     assert sys.stdout.getvalue().startswith("bss, version ")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("code", [129, 130, 143])
+def test_after_an_interruption_no_thread_is_waited_for(code: int) -> None:
+    """It may wait for a lock that the interrupted one held; what is to be done at exit is done all the same."""
+    script = f"""
+import atexit, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from bss_cli import main
+ThreadPoolExecutor(1).submit(threading.Event().wait)
+atexit.register(print, "cleaned")
+main.cli.main = lambda **options: sys.exit({code})
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert done.stdout == "cleaned\n"

@@ -15,12 +15,12 @@ from long_recordings import peak_bytes, save_long
 from recordings import ROOT
 
 from bss.errors import InputError, UsageError
-from bss.pipeline import cost_numbers, costs
 from bss.pipeline.calibration import Fitted
-from bss.pipeline.memory import Budget
 from bss.pipeline.methods import neural
-from bss.pipeline.options import UnmixOptions
-from bss.signals.blocks import ArrayBlocks
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.resources import cost_numbers, costs
+from bss.pipeline.resources.memory import Budget
+from bss.signals.files.blocks import ArrayBlocks
 
 NUMBERS = {name: value for name, value in vars(cost_numbers).items() if isinstance(value, Fitted)}
 
@@ -42,7 +42,7 @@ def test_a_fitted_number_says_what_it_is(name: str) -> None:
     number = NUMBERS[name]
     assert all((number.unit, number.meaning, number.data, number.error))
     assert date.fromisoformat(number.date) <= date.fromisoformat(number.checked.split(",")[0])
-    code = (ROOT / "bss/pipeline/costs.py").read_text(encoding="utf-8")
+    code = (ROOT / "bss/pipeline/resources/costs.py").read_text(encoding="utf-8")
     assert f"cost_numbers.{name}" in code
     assert (np.array(number.value) >= 0).all()
 
@@ -91,7 +91,7 @@ def test_too_little_memory_is_refused_with_what_is_enough() -> None:
     ) as raised:
         costs.refuse(blocks, UnmixOptions(), Budget(100 << 20, "--max-memory 100M"))
     enough = raised.value.hint.split()[1].rstrip(",")
-    from bss.pipeline.memory import budget
+    from bss.pipeline.resources.memory import budget
 
     costs.refuse(blocks, UnmixOptions(), budget(enough))
     with pytest.raises(InputError, match="a quarter of the memory of this machine"):

@@ -11,8 +11,8 @@ import pytest
 import soundfile as sf
 
 from bss.errors import InputError
-from bss.signals import headers
-from bss.signals.audio import load, probe
+from bss.signals.files import headers
+from bss.signals.files.audio import load, probe
 
 RATE = 48000
 N = 12000

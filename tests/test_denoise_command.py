@@ -13,7 +13,7 @@ from recordings import RATE, fixture_room, hiss, listing, run, save, save_each, 
 
 import bss
 from bss.networks.denoiser.files import denoise_file
-from bss.signals.decode import opened
+from bss.signals.files.decode import opened
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_unmix_keeps_the_linear_tracks_beside_denoised_ones(tmp_path: Path) -> N
     assert listing(tmp_path / "out") == ["linear", "residual.wav", "result.json", "source1.wav", "source2.wav"]
     assert listing(tmp_path / "out/linear") == ["source1.wav", "source2.wav"]
     document = json.loads((tmp_path / "out/result.json").read_text())
-    assert document["denoised"] == {"strength": 0.8}
+    assert document["denoised"] == {"strength": 0.8, "dereverb": False}
     assert "linear/source1.wav" in document["outputs"]
     x, _ = bss.read([mics[0]])
     tracks = [bss.read(tmp_path / "out" / f"{name}.wav")[0][0] for name in ("source1", "source2", "residual")]

@@ -19,12 +19,12 @@ from recordings import RATE, desk, room
 
 import bss
 from bss.errors import UsageError
-from bss.pipeline import devices
 from bss.pipeline.methods import registry
-from bss.pipeline.methods.base import Needs
 from bss.pipeline.methods.fdica import FDICA
-from bss.pipeline.options import UnmixOptions
-from bss.solvers import fdica
+from bss.pipeline.methods.shared.base import Needs
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.resources import devices
+from bss.solvers.demixing import fdica
 from bss_cli.main import cli
 
 THERE = ("cuda:0", "cuda:1")
@@ -95,7 +95,7 @@ def test_auto_takes_cuda_for_what_is_long_enough(two_gpus: None) -> None:
 
 def test_who_has_no_gpu_never_loads_torch() -> None:
     code = (
-        "import sys; from bss.pipeline import devices; devices.DRIVERS = (); "
+        "import sys; from bss.pipeline.resources import devices; devices.DRIVERS = (); "
         "assert devices.choose('auto', 1e6) == devices.choose('cpu', 1e6) == 'cpu'; assert devices.versions('cpu') == {}; "
         "import numpy, bss; bss.auxiva(numpy.ones((3, 1, 9), complex)); assert 'torch' not in sys.modules"
     )

@@ -158,6 +158,33 @@ def test_links_lead_somewhere(name: str) -> None:
         assert not anchor or anchor in anchors(page.read_text(encoding="utf-8")), f"{name}: {target}"
 
 
+@pytest.mark.parametrize("folder", ["bss", "cli", "tools", "examples"])
+def test_pages_that_docstrings_name_are_there(folder: str) -> None:
+    """`docs/x.md` and `docs/x.md#anchor` in docstrings, comments and messages."""
+    named = {
+        (path.relative_to(ROOT).as_posix(), target)
+        for path in (ROOT / folder).rglob("*.py")
+        for target in re.findall(
+            r"\b((?:docs|examples|tools|fixtures|benchmarks)/[\w/-]+\.(?:md|py)(?:#[\w-]+)?)", path.read_text("utf-8")
+        )
+    }
+    for file, target in named:
+        page, _, anchor = target.partition("#")
+        assert (ROOT / page).exists(), f"{file}: {target}"
+        assert not anchor or anchor in anchors(text_of(page)), f"{file}: {target}"
+    assert named or folder == "cli"
+
+
+def test_external_links_are_the_listed_ones() -> None:
+    """They cannot be followed here, so each is listed in CONTRIBUTING.md, to be looked at before a release."""
+    address = re.compile(r"https?://[^\s)\"'`>\]|]+")
+    listed = {target.rstrip(".,;") for target in address.findall(text_of("CONTRIBUTING.md").split("## External links")[1])}
+    files = [*PAGES, *(path for folder in ("bss", "cli", "tools", "examples") for path in (ROOT / folder).rglob("*.py"))]
+    files += [*(ROOT / "bss/networks/weights").glob("*.md"), ROOT / "fixtures/README.md", ROOT / "pyproject.toml"]
+    used = {t.rstrip(".,;") for path in files if path.name != "CONTRIBUTING.md" for t in address.findall(path.read_text("utf-8"))}
+    assert used == listed
+
+
 def test_pages_hold_what_is_tested() -> None:
     assert with_python("README.md")
     assert with_python("docs/quickstart.md")

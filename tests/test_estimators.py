@@ -104,6 +104,49 @@ def test_contrasts_and_scales_are_those_of_scikit_learn(fun: str, whiten: str) -
     np.testing.assert_allclose(sizes[0], sizes[1], rtol=1e-3)
 
 
+def cubic(y: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Scikit-learn's example of a function."""
+    return scale * y**3, (3 * scale * y**2).mean(axis=-1)
+
+
+FUNCTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [  # what is asked of both, and what it is the same as
+    ({"fun": cubic}, {"fun": "cube"}),
+    ({"fun": cubic, "fun_args": {"scale": 2.0}}, {"fun": "cube"}),
+    ({"fun_args": {"alpha": 1.0}}, {}),
+    ({"fun_args": {"alpha": 1.7}}, {}),
+]
+
+
+@pytest.mark.parametrize("algorithm", ["parallel", "deflation"])
+@pytest.mark.parametrize(("asked", "same"), FUNCTIONS)
+def test_functions_are_taken_as_by_scikit_learn(asked: dict[str, Any], same: dict[str, Any], algorithm: str) -> None:
+    _, X = heavy_tails()
+    start = np.random.default_rng(3).normal(size=(4, 4))
+    options: dict[str, Any] = {"n_components": 4, "algorithm": algorithm, "max_iter": 4000, "w_init": start}
+    ours = FastICA(tol=1e-9, **options, **asked).fit(X)
+    theirs = ScikitFastICA(tol=1e-13, **options, **asked).fit(X)
+    # in deflation later starts are made orthogonal to what was found before, and may lead to the others in another order
+    count = 4 if algorithm == "parallel" else 1
+    assert distance(ours.components_[:count], theirs.components_[:count]) < 1e-3
+    named = FastICA(tol=1e-9, **options, **same).fit(X)
+    alike = distance(ours.components_, named.components_)
+    assert (alike < 1e-4) == (asked.get("fun_args") != {"alpha": 1.7})
+
+
+@pytest.mark.parametrize("algorithm", ["parallel", "deflation"])
+def test_begins_where_it_is_told(algorithm: str) -> None:
+    """In deflation the component that is found first is the one that the start is nearest to, as in scikit-learn."""
+    _, X = heavy_tails()
+    found = FastICA(4, algorithm=algorithm, tol=1e-9).fit(X)
+    rotation = found.components_ @ np.linalg.pinv(found.whitening_)
+    order = [2, 0, 3, 1]
+    again = FastICA(4, algorithm=algorithm, tol=1e-9, w_init=rotation[order]).fit(X)
+    assert again.n_iter_ < found.n_iter_
+    np.testing.assert_allclose(np.abs(np.sum(again.components_ * found.components_[order], axis=1)),
+                               np.linalg.norm(again.components_, axis=1) * np.linalg.norm(found.components_[order], axis=1),
+                               rtol=0.02)  # fmt: skip
+
+
 def test_the_user_guide_on_three_signals() -> None:
     S, X = three_signals()
     ica = FastICA(n_components=3, whiten="arbitrary-variance")
@@ -198,7 +241,10 @@ def test_without_a_seed_the_global_generator_draws_as_in_scikit_learn() -> None:
 
 WRONG = {
     "fun": ({"fun": "logcos"}, bss.UsageError, "logcosh"),
-    "a function": ({"fun": np.tanh}, bss.UsageError, "contrasts by name"),
+    "a function of one value": ({"fun": lambda y: (y[:, :5], y.mean(-1))}, bss.UsageError, "the contrast returned arrays"),
+    "alpha": ({"fun_args": {"alpha": 3.0}}, bss.UsageError, "from 1 to 2"),
+    "another shape": ({"w_init": np.eye(2)}, bss.InputError, "w_init has shape"),
+    "singular": ({"w_init": np.ones((3, 3))}, bss.InputError, "start is singular"),
     "algorithm": ({"algorithm": "symmetric"}, bss.UsageError, "parallel"),
     "whiten": ({"whiten": True}, bss.UsageError, "unit-variance"),
     "whitener": ({"whiten_solver": "qr"}, bss.UsageError, "svd"),
@@ -213,6 +259,17 @@ def test_a_wrong_parameter_is_refused_by_fit(name: str) -> None:
     options, error, text = WRONG[name]
     with pytest.raises(error, match=text):
         FastICA(**options).fit(three_signals()[1])
+
+
+def test_picard_takes_names_alone() -> None:
+    with pytest.raises(bss.UsageError, match="contrasts by name"):
+        PicardO(fun=cubic).fit(three_signals()[1])
+
+
+def test_functions_are_for_numpy_alone() -> None:
+    torch = pytest.importorskip("torch", reason="torch is NOT installed")
+    with pytest.raises(bss.UsageError, match="X a tensor"):
+        bss.fastica(torch.from_numpy(three_signals()[1].T), contrast=cubic)
 
 
 def test_data_without_any_sources_are_refused() -> None:

@@ -13,8 +13,8 @@ import bss
 from bss.backends.cpu import threads
 from bss.errors import BssError
 from bss.signals.stft import Stft
-from bss.solvers import updates
-from bss.solvers.fdica import BinLaplace
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.fdica import BinLaplace
 from bss.solvers.mm import majorise_minimise
 
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (4, 2)]

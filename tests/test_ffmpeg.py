@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from bss.errors import InputError
-from bss.signals.audio import load, probe
+from bss.signals.files.audio import load, probe
 
 RATE = 48000
 N = 12000

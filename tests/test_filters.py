@@ -16,7 +16,7 @@ from scipy.signal import oaconvolve
 import bss
 from bss.errors import InputError, UsageError
 from bss.pipeline.filters.models import Demixing
-from bss.scenes.rooms import Layout, respond
+from bss.scenes.acoustics.rooms import Layout, respond
 
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "desk": (desk, {}),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bss
-from bss.scenes import rooms
+from bss.scenes.acoustics import rooms
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 SUMS = [line.split() for line in (FIXTURES / "SHA256SUMS").read_text().splitlines()]

@@ -11,7 +11,7 @@ from signals_for_tests import independent, interference_db, mixing_matrix
 
 import bss
 from bss.errors import BssError, InputError, SolverError, UsageError
-from bss.solvers.problem import Problem
+from bss.solvers.instantaneous.problem import Problem
 
 N = 20_000
 REAL = [np.float32, np.float64]

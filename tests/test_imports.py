@@ -79,7 +79,8 @@ def test_unknown_name_is_an_error() -> None:
 
 def test_packages_listed_are_the_folders() -> None:
     folders = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "bss").rglob("__init__.py")}
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders | {"bss_cli"}
+    commands = {".".join(["bss_cli", *p.parent.relative_to(ROOT / "cli").parts]) for p in (ROOT / "cli").rglob("__init__.py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders | commands
     without = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "bss").rglob("*.py")} - folders
     assert without == set(), "folders of modules without an __init__.py"
 

@@ -9,9 +9,9 @@ import pytest
 from signals_for_tests import independent, mixing_matrix
 
 import bss
-from bss.solvers import picard
-from bss.solvers.infomax import Likelihood
-from bss.solvers.problem import Problem, symmetric_decorrelation
+from bss.solvers.instantaneous import picard
+from bss.solvers.instantaneous.infomax import Likelihood
+from bss.solvers.instantaneous.problem import Problem, symmetric_decorrelation
 
 REAL = [np.float32, np.float64]
 

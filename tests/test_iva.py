@@ -25,10 +25,10 @@ import bss
 from bss.backends import dispatch
 from bss.backends.cpu import backend
 from bss.errors import UsageError
-from bss.solvers import updates
-from bss.solvers.contrasts import Gauss, Laplace, Nmf, Spherical, floored
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Gauss, Laplace, Nmf, Spherical, floored
 from bss.solvers.mm import background, first_demixing, majorise_minimise
-from bss.solvers.nmf import fit_nmf
+from bss.solvers.models.nmf import fit_nmf
 
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (3, 1), (4, 2)]
 FEW_SIZES = [(2, 2), (3, 2)]

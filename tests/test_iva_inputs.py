@@ -13,8 +13,8 @@ from signals_for_tests import UPDATES_AND_TYPES, convolutive, every_update_and_t
 
 import bss
 from bss.errors import BssError, InputError, SolverError, UsageError
-from bss.solvers import updates
-from bss.solvers.contrasts import Nmf, Spherical
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Nmf, Spherical
 
 METHODS: dict[str, Callable[..., bss.Separation]] = {
     "laplace": bss.auxiva,

@@ -11,7 +11,7 @@ from signals_for_tests import independent, interference_db, mixing_matrix
 import bss
 from bss.backends.cpu import backend, threads
 from bss.errors import BssError, InputError, UsageError
-from bss.solvers.jade import cumulant_matrices, off_diagonal
+from bss.solvers.instantaneous.jade import cumulant_matrices, off_diagonal
 
 REAL = [np.float32, np.float64]
 

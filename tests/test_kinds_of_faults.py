@@ -16,8 +16,8 @@ import pytest
 from recordings import BSS, RATE, hiss, listing, run, save, spawn
 
 import bss
-from bss.pipeline import costs, memory
-from bss.signals import leftovers
+from bss.pipeline.resources import costs, memory
+from bss.signals.files import leftovers
 
 
 def spectra(M: int = 2) -> np.ndarray:
@@ -207,7 +207,7 @@ def test_an_internal_error_says_how_to_repeat_it(tmp_path: Path, monkeypatch: py
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("bss.signals.paths.expand", broken)
+    monkeypatch.setattr("bss.signals.files.paths.expand", broken)
     monkeypatch.setattr("sys.argv", ["bss", "check", "a b.wav"])
     done = run("check", "a b.wav")
     assert done.exit_code == 1

@@ -9,8 +9,8 @@ from array_kinds import Kind
 from signals_for_tests import convolutive, every_update_and_type, interference_db, spectra
 
 from bss.errors import UsageError
-from bss.solvers import updates
-from bss.solvers.contrasts import Known
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Known
 from bss.solvers.mm import majorise_minimise
 
 

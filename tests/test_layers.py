@@ -41,7 +41,7 @@ class Rules:
     upward: frozenset[tuple[str, str]] = frozenset()  # (module, what it imports from above): the exceptions
 
     def place(self, module: str) -> Place | None:
-        """Where `bss.solvers.ica` lives; None if on no floor."""
+        """Where `bss.solvers.instantaneous.ica` lives; None if on no floor."""
         parts = module.split(".")
         if parts[0] == "bss_cli":
             return self.places.get("cli")
@@ -267,7 +267,7 @@ def test_page_has_all_floors() -> None:
 
 
 BREACHES = [  # what, where, source, what the message says
-    ("up, at the top", "bss/signals/stft.py", "from bss.solvers import ica", "floor 2 imports bss.solvers"),
+    ("up, at the top", "bss/signals/stft.py", "from bss.solvers.instantaneous import ica", "floor 2 imports bss.solvers"),
     ("up, late", "bss/backends/cpu/backend.py", "def f():\n    import bss.pipeline.unmix", ":2: floor 1 imports bss.pipeline"),
     (
         "up, for types",
@@ -275,25 +275,40 @@ BREACHES = [  # what, where, source, what the message says
         "if TYPE_CHECKING:\n    from bss.signals.stft import Stft",
         ":2: floor 0 imports",
     ),
-    ("up, relative", "bss/solvers/ica.py", "from ..pipeline import choose", "floor 3 imports bss.pipeline"),
+    ("up, relative", "bss/solvers/instantaneous/ica.py", "from ...pipeline import choose", "floor 3 imports bss.pipeline"),
     ("up, dynamic", "bss/metrics/score.py", "import_module('bss.pipeline.unmix')", "floor 3 imports bss.pipeline"),
-    ("up, by a public name", "bss/solvers/iva.py", "from bss import unmix", "floor 3 imports bss.pipeline.unmix"),
+    ("up, by a public name", "bss/solvers/demixing/iva.py", "from bss import unmix", "floor 3 imports bss.pipeline.unmix"),
     ("the whole namespace", "bss/pipeline/unmix.py", "import bss", "whole public namespace"),
     ("sideways", "bss/scenes/mixing.py", "from bss.metrics.si_sdr import si_sdr", "of the same floor"),
     ("sideways, by a public name", "bss/metrics/score.py", "from bss import whiten", "of the same floor"),
-    ("the commands", "bss/pipeline/unmix.py", "from bss_cli.common import Output", "floor 4 imports bss_cli.common"),
+    (
+        "the commands",
+        "bss/pipeline/unmix.py",
+        "from bss_cli.support.common import Output",
+        "floor 4 imports bss_cli.support.common",
+    ),
     ("the commands by their folder", "cli/mix.py", "from cli.common import Output", "not installed"),
-    ("numba away from home", "bss/solvers/ica.py", "def f():\n    from numba import njit", "imports numba"),
-    ("torch away from home", "bss/pipeline/choose.py", "import torch.nn.functional as F", "imports torch"),
-    ("printing in the library", "bss/pipeline/choose.py", "import rich.console", "imports rich"),
+    ("numba away from home", "bss/solvers/instantaneous/ica.py", "def f():\n    from numba import njit", "imports numba"),
+    ("torch away from home", "bss/pipeline/planning/choose.py", "import torch.nn.functional as F", "imports torch"),
+    ("printing in the library", "bss/pipeline/planning/choose.py", "import rich.console", "imports rich"),
     ("a folder on no floor", "bss/utils/misc.py", "", "is on no floor"),
     ("a module on no floor", "bss/helpers.py", "", "is on no floor"),
-    ("an import of nothing", "bss/solvers/ica.py", "from bss.utils import misc", "which is on no floor"),
-    ("a re-export", "bss/solvers/__init__.py", '"""Solvers."""\nfrom bss.solvers.ica import fastica', "a docstring"),
+    ("an import of nothing", "bss/solvers/instantaneous/ica.py", "from bss.utils import misc", "which is on no floor"),
+    (
+        "a re-export",
+        "bss/solvers/__init__.py",
+        '"""Solvers."""\nfrom bss.solvers.instantaneous.ica import fastica',
+        "a docstring",
+    ),
     ("an empty package file", "bss/solvers/__init__.py", "", "a docstring"),
-    ("an eager namespace", "bss/__init__.py", "from bss.solvers.ica import fastica", "only lazy_loader"),
+    ("an eager namespace", "bss/__init__.py", "from bss.solvers.instantaneous.ica import fastica", "only lazy_loader"),
     ("an eager namespace inside", "bss/estimators/__init__.py", "from bss.estimators.ica import FastICA", "only lazy_loader"),
-    ("scikit-learn away from home", "bss/solvers/ica.py", "from sklearn.base import BaseEstimator", "imports sklearn"),
+    (
+        "scikit-learn away from home",
+        "bss/solvers/instantaneous/ica.py",
+        "from sklearn.base import BaseEstimator",
+        "imports sklearn",
+    ),
 ]
 
 
@@ -308,13 +323,13 @@ def test_breach_is_caught(path: str, source: str, said: str) -> None:
     ("path", "source"),
     [
         (
-            "bss/solvers/ica.py",
+            "bss/solvers/instantaneous/ica.py",
             "from bss.backends.dispatch import of\nimport bss.errors\nimport numpy as np",
         ),
-        ("bss/solvers/iva.py", "from .contrasts import laplace\nfrom bss.solvers import updates"),
+        ("bss/solvers/demixing/iva.py", "from .contrasts import laplace\nfrom bss.solvers.demixing import updates"),
         ("bss/backends/cpu/backend.py", "import numba\nfrom . import numbers"),
-        ("bss/pipeline/result.py", "from bss import __version__\nfrom bss.signals import audio"),
-        ("cli/mix.py", "import click\nfrom bss_cli.common import command\ndef mix():\n    import bss"),
+        ("bss/pipeline/result.py", "from bss import __version__\nfrom bss.signals.files import audio"),
+        ("cli/mix.py", "import click\nfrom bss_cli.support.common import command\ndef mix():\n    import bss"),
         ("bss/checks.py", "from bss.errors import InputError"),
         ("bss/solvers/__init__.py", '"""Solvers."""'),
     ],

@@ -7,8 +7,8 @@ import pytest
 import soundfile as sf
 
 from bss.errors import SolverError
-from bss.signals import encode
-from bss.signals.writing import common_gain, writable_subtype
+from bss.signals.files import encode
+from bss.signals.files.writing import common_gain, writable_subtype
 
 X = (0.1 * np.random.default_rng(0).standard_normal((2, 4000))).astype(np.float32)
 

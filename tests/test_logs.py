@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from bss.backends.cpu import logarithm
-from bss.backends.cpu.linalg import FAST
+from bss.backends.cpu.arithmetic import logarithm
+from bss.backends.cpu.arithmetic.linalg import FAST
 
 
 @numba.njit(**FAST)

@@ -19,7 +19,7 @@ from recordings import RATE, document, fit, listing, run, tracks, unmix
 
 import bss
 from bss.errors import InputError
-from bss.pipeline.unfinished import NAME, Unfinished
+from bss.pipeline.files.unfinished import NAME, Unfinished
 
 SECONDS = 45
 IN_PIECES = ("--max-memory", "450M", "-n", "2", "--effort", "fast")
@@ -102,12 +102,12 @@ def test_to_a_pipe(recording: str, done: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(y.T, tracks(done))
 
 
-def killed(words: list[str], *, at_block: int, cwd: Path, of: str = "bss.pipeline.unfinished.Unfinished.write") -> None:
+def killed(words: list[str], *, at_block: int, cwd: Path, of: str = "bss.pipeline.files.unfinished.Unfinished.write") -> None:
     """`bss` in a process that is ended by SIGKILL when it calls this function for a block, counted from 0."""
     module, cls, name = of.rsplit(".", 2)
     program = (
         "import os, signal\n"
-        "from bss.pipeline.unfinished import Unfinished\n"
+        "from bss.pipeline.files.unfinished import Unfinished\n"
         f"from {module} import {cls}\n"
         "Unfinished.__init__.__kwdefaults__['every'] = 0.0\n"
         f"before, count = {cls}.{name}, [0]\n"
@@ -136,7 +136,7 @@ def test_a_killed_run_is_continued_to_the_same_bytes(recording: str, done: Path,
 
 def test_a_run_that_is_killed_while_it_writes_its_files(recording: str, done: Path, tmp_path: Path) -> None:
     words = [recording, "-o", str(tmp_path / "out"), *IN_PIECES]
-    killed(["unmix", *words], at_block=1, cwd=tmp_path, of="bss.signals.writing.OutputFolder.blocks")
+    killed(["unmix", *words], at_block=1, cwd=tmp_path, of="bss.signals.files.writing.OutputFolder.blocks")
     assert not list((tmp_path / "out").glob("source*"))
     assert "after 45 s of the recording" in unmix(*words, "--resume").stderr
     assert (tmp_path / "out/source2.wav").read_bytes() == (done / "source2.wav").read_bytes()

@@ -11,7 +11,7 @@ from signals_for_tests import complex_normal
 import bss
 from bss.backends.cpu import backend, threads
 from bss.errors import BssError, InputError, UsageError
-from bss.solvers import fullrank, masks
+from bss.solvers.models import fullrank, masks
 
 COMPLEX = [np.complex64, np.complex128]
 SIZES = [(2, 2), (2, 3), (3, 4), (3, 2), (4, 5)]  # M, N

@@ -9,7 +9,7 @@ import pytest
 from recordings import run, save
 
 from bss.errors import UsageError
-from bss.pipeline import memory
+from bss.pipeline.resources import memory
 
 
 @pytest.mark.parametrize(

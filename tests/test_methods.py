@@ -12,8 +12,8 @@ from recordings import RATE, desk, improvement, room
 import bss
 from bss.errors import UsageError
 from bss.pipeline.methods import registry
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.planning.options import UnmixOptions
 from bss.signals.stft import Stft
 
 

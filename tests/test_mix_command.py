@@ -265,7 +265,7 @@ def test_voices_are_never_written_over(work: Path) -> None:
 
 def test_interrupted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle of writing."""
-    from bss.signals.writing import OutputFolder
+    from bss.signals.files.writing import OutputFolder
 
     write, written = OutputFolder.audio, []
 

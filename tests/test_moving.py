@@ -12,11 +12,12 @@ from walking import CENTRE, RADIUS, at, recorded, walk
 
 import bss
 from bss.pipeline.analysis import movement
-from bss.pipeline.methods import local_demixing, registry, stitched
-from bss.pipeline.methods.base import Task
-from bss.pipeline.methods.local_demixing import LocalDemixing, local_window
-from bss.pipeline.methods.moving import MovingEstimate
+from bss.pipeline.methods import registry
+from bss.pipeline.methods.moving_talkers import local_demixing, stitched
+from bss.pipeline.methods.moving_talkers.local_demixing import LocalDemixing, local_window
+from bss.pipeline.methods.moving_talkers.moving import MovingEstimate
 from bss.pipeline.methods.neural import Neural
+from bss.pipeline.methods.shared.base import Task
 from bss.solvers.mm import background
 
 STAY, WALK = ((60.0, 60.0), (215.0, 215.0)), ((20.0, 100.0), (215.0, 215.0))

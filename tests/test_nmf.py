@@ -10,9 +10,10 @@ from signals_for_tests import complex_normal, spectra
 from bss.backends.cpu import backend, threads
 from bss.backends.cpu.models import nmf as nmf_kernels
 from bss.errors import InputError, UsageError
-from bss.solvers import nmf, updates
-from bss.solvers.contrasts import Nmf
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Nmf
 from bss.solvers.mm import majorise_minimise
+from bss.solvers.models import nmf
 
 
 def divergence(P: np.ndarray, B: np.ndarray, H: np.ndarray) -> float:

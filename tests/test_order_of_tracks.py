@@ -8,7 +8,7 @@ from recordings import RATE, desk, fit, hiss, own_mics, room, voice
 
 import bss
 from bss.pipeline.analysis import activity, ordering
-from bss.pipeline.methods.estimate import LinearEstimate, cross_spectra_of_tracks
+from bss.pipeline.methods.shared.estimate import LinearEstimate, cross_spectra_of_tracks
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 

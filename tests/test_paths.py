@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bss.errors import InputError
-from bss.signals.paths import STDIN, expand, natural_key
+from bss.signals.files.paths import STDIN, expand, natural_key
 
 TREE = (
     "mics/mic1.wav",

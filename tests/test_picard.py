@@ -13,9 +13,9 @@ from signals_for_tests import independent, interference_db, mixing_matrix
 import bss
 from bss.backends.cpu import threads
 from bss.errors import BssError, InputError, UsageError
-from bss.solvers import picard
-from bss.solvers.infomax import Likelihood
-from bss.solvers.problem import Problem, symmetric_decorrelation
+from bss.solvers.instantaneous import picard
+from bss.solvers.instantaneous.infomax import Likelihood
+from bss.solvers.instantaneous.problem import Problem, symmetric_decorrelation
 
 REAL = [np.float32, np.float64]
 CONTRASTS = ["logcosh", "exp", "cube"]

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from preflight_signals import RATE, SECONDS, kinds, look, moved, pcm, room, voice
 
 from bss.errors import InputError, UsageError
-from bss.pipeline.analysis.channels import preflight, require_two
-from bss.signals import channel_faults
+from bss.pipeline.analysis.preflight.channels import preflight, require_two
+from bss.signals.channels import channel_faults
 
 COPY_KINDS = {"duplicate", "stereo_of_mono", "near_duplicate", "delayed_duplicate"}
 

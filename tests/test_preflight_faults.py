@@ -11,7 +11,7 @@ import pytest
 from preflight_signals import RATE, kinds, look, moved, pcm, room, shifted, voice
 from scipy.signal import butter, sosfilt
 
-from bss.pipeline.analysis.channels import require_two
+from bss.pipeline.analysis.preflight.channels import require_two
 
 # What is done to channel 2 of a good recording of three, and what must be found
 

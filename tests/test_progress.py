@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from bss_cli import progress
-from bss_cli.common import Output
+from bss_cli.support import progress
+from bss_cli.support.common import Output
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, in a list that can be written to."""
     now = [100.0]
-    monkeypatch.setattr("bss_cli.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bss_cli.support.progress.time.monotonic", lambda: now[0])
     return now
 
 

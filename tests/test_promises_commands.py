@@ -34,8 +34,8 @@ def test_7_a_fault_inside_is_one_message_and_code_1(tmp_path: Path, monkeypatch:
 
 def test_7_tracks_that_are_not_finite_are_an_error_and_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = save_each(tmp_path / "mics", room(2, 1.0).mixture)
-    from bss.pipeline.methods.estimate import LinearEstimate
     from bss.pipeline.methods.neural import EnhancedEstimate
+    from bss.pipeline.methods.shared.estimate import LinearEstimate
 
     for kind in (LinearEstimate, EnhancedEstimate):
         monkeypatch.setattr(kind, "tracks", lambda self, mics: np.full((len(mics), 16_000), np.nan, np.float32))

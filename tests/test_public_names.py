@@ -16,7 +16,7 @@ import pytest
 import bss
 
 FUNCTIONS = [
-    "auxiva", "cacgmm", "denoise", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "load_filters",
+    "auxiva", "cacgmm", "denoise", "dereverberate", "fastica", "fastmnmf", "fdica", "ilrma", "infomax", "jade", "load_filters",
     "minimal_distortion", "mix",
     "overiva", "picard_o", "projection_back", "read",
     "score", "score_blind", "score_files", "si_sdr", "sync", "tiss", "unmix", "unmix_file",

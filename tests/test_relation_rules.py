@@ -9,9 +9,9 @@ import pytest
 from recordings import RATE, desk, fit, hiss, own_mics, room, voice
 
 import bss
-from bss.pipeline.analysis.channels import Preflight, preflight
-from bss.pipeline.analysis.relation_rules import examine
-from bss.signals import common_sound, constant_spans, gain_changes
+from bss.pipeline.analysis.preflight.channels import Preflight, preflight
+from bss.pipeline.analysis.preflight.relation_rules import examine
+from bss.signals.channels import common_sound, constant_spans, gain_changes
 
 SECONDS = 8.0
 

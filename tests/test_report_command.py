@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from recordings import RATE, document, listing, room, run, save_each, tracks, voices
 from report_pages import page, result
 
 import bss
+from bss.report.command import command
+from bss_cli.main import cli
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +113,25 @@ def test_unmix_refuses_a_report_before_the_work(tmp_path: Path, monkeypatch: pyt
     assert bare.exit_code == 3
     assert "pip install 'bss-toolkit[report]'" in bare.stderr
     assert not (tmp_path / "new").exists()
+
+
+ASKED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"sources": "3", "start": 1.5, "end": 20.0, "linear": True}, {"sources": "3", "start": 1.5, "end": 20.0, "linear": True}),
+    ({"denoise": True, "strength": 0.5, "seed": 7, "reference_mic": 2}, {"denoise": True, "strength": 0.5, "seed": 7,
+                                                                         "reference_mic": 2}),
+    ({"n_sources": 2, "rng": 3, "reference_mic": 1, "channels": [0, 2], "denoise": 0.25},
+     {"sources": "2", "seed": 3, "reference_mic": 2, "channels": "1,3", "denoise": True, "strength": 0.25}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "expected"), ASKED)
+def test_the_command_asks_for_the_same(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    record = SimpleNamespace(inputs=["a b.wav", "-c.wav"], options=asked)
+    words = shlex.split(command(record, "out") or "")  # type: ignore[arg-type]
+    unmix = cli.get_command(None, "unmix")  # type: ignore[arg-type]
+    assert unmix is not None
+    read = unmix.make_context("unmix", ["a b.wav", "c.wav", *words[4:]]).params
+    plain = unmix.make_context("unmix", ["a.wav", "-o", "out"]).params
+    assert words[:4] == ["bss", "unmix", "a b.wav", "./-c.wav"]
+    assert {name: value for name, value in read.items() if value != plain[name] and name != "files"} == expected

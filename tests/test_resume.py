@@ -10,7 +10,7 @@ import pytest
 from recordings import RATE, listing, save
 
 from bss.errors import InputError, UsageError
-from bss.pipeline.unfinished import NAME, Unfinished, job_of
+from bss.pipeline.files.unfinished import NAME, Unfinished, job_of
 
 JOB = {"files": [["a.wav", 1, 2]], "n_sources": 2}
 

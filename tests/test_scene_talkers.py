@@ -11,7 +11,8 @@ import scipy.signal
 
 import bss
 from bss.errors import InputError, UsageError
-from bss.scenes import behaviour, clocks, mirrors, moving, rooms
+from bss.scenes import behaviour, clocks
+from bss.scenes.acoustics import mirrors, moving, rooms
 from bss.scenes.behaviour import Conversation, Join, Move
 from bss.scenes.faults import Offset
 

@@ -16,8 +16,9 @@ import pytest
 
 import bss
 from bss.errors import InputError, UsageError
-from bss.scenes import manifest, rooms
-from bss.scenes.heard import mixing_matrix
+from bss.scenes import manifest
+from bss.scenes.acoustics import rooms
+from bss.scenes.acoustics.heard import mixing_matrix
 
 RATE = 8000
 KINDS = [

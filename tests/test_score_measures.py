@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -191,12 +192,13 @@ def test_dnsmos_is_that_of_the_package(talkers: np.ndarray) -> None:
     json.dumps(scores.to_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize(("package", "arguments"), [("pesq", ["truth"]), ("pystoi", ["truth"]), ("speechmos.dnsmos", [])])
-def test_a_missing_package_is_an_error_that_names_the_extra(
-    package: str, arguments: list[str], talkers: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("packages", "arguments"), [(["pesq", "pystoi"], ["truth"]), (["speechmos.dnsmos"], [])])
+def test_missing_packages_are_an_error_that_names_the_extra(
+    packages: list[str], arguments: list[str], talkers: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, package, None)
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)
     for folder in ("truth", "out"):
         bss.write(f"{folder}/anna.wav", talkers[0], RATE)
     mode = [] if arguments else ["--no-reference"]
@@ -204,6 +206,46 @@ def test_a_missing_package_is_an_error_that_names_the_extra(
     assert result.exit_code == 3
     assert "pip install 'bss-toolkit[metrics]'" in result.output
     assert CliRunner().invoke(cli, ["score", *arguments, "out", *mode]).exit_code == 0
+
+
+def stand_in(*_: Any) -> float:
+    """A score, in the place of pesq's, where it is not installed: what is tested is which measures are made, not their values."""
+    return 3.0
+
+
+@pytest.mark.parametrize(
+    ("missing", "there", "line", "unit"),
+    [
+        ("pesq", ["stoi", "estoi"], "PESQ is left out, as the package pesq is not installed: pip install 'bss-toolkit[pesq]'",
+         "STOI up to 1"),
+        ("pystoi", ["pesq_wb", "pesq_nb"], "STOI and extended STOI are left out, as the package pystoi is not installed",
+         "PESQ as MOS-LQO, 1 to 4.6"),
+    ],
+)  # fmt: skip
+def test_what_is_installed_is_scored_and_a_line_says_what_is_not(
+    missing: str, there: list[str], line: str, unit: str, talkers: np.ndarray, tracks: np.ndarray, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(
+        sys.modules, "pesq", SimpleNamespace(pesq=stand_in, NoUtterancesError=OSError, BufferTooShortError=OSError)
+    )
+    monkeypatch.setitem(sys.modules, missing, None)
+    for j in range(2):
+        bss.write(f"truth/{'ab'[j]}.wav", talkers[j], RATE)
+        bss.write(f"out/source{j + 1}.wav", tracks[j], RATE)
+    result = CliRunner().invoke(cli, ["score", "truth", "out", "--perceptual"])
+    assert result.exit_code == 0, result.output
+    assert [said for said in result.output.splitlines() if line in said] != []
+    assert result.output.count("left out") == 1
+    header, *_, unit_line = result.stdout.splitlines()[-5:]
+    assert header.split() == ["reference", "estimate", *(name.upper().replace("_", "-") for name in there)]
+    assert unit_line == unit
+    scores = bss.score(talkers, tracks, talkers.sum(0), rate=RATE, perceptual=True)
+    assert list(scores.perceptual) == [*there, *(f"{name}_improvement" for name in there)]
+    assert np.isfinite(list(scores.perceptual.values())).all()
+    assert [said for said in scores.left_out if line in said] == [*scores.left_out]
+    assert set(PERCEPTUAL) & set(scores.definitions) == set(there)
 
 
 @with_pesq

@@ -13,8 +13,8 @@ from bss.networks.source_model import apply, speech
 from bss.networks.source_model.features import features
 from bss.pipeline.analysis import speech as limits
 from bss.pipeline.methods import neural
-from bss.pipeline.methods.base import Task
 from bss.pipeline.methods.refine import refine
+from bss.pipeline.methods.shared.base import Task
 from bss.signals.stft import Stft
 
 torch = pytest.importorskip("torch", reason="torch is not installed: training is not tested")

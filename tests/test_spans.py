@@ -8,7 +8,7 @@ from recordings import RATE, document, improvement, room, save_each, unmix
 
 import bss
 from bss.errors import InputError
-from bss.pipeline.spans import Layer, Segment, Spans, lay_out, sufficient
+from bss.pipeline.planning.spans import Layer, Segment, Spans, lay_out, sufficient
 from bss.pipeline.stitch import match, weights
 
 SECONDS = 9.0

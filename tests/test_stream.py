@@ -12,15 +12,16 @@ from long_recordings import images
 from recordings import RATE, fit
 
 from bss.errors import InputError
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.record import MovementRecord, TalkerMovementRecord
-from bss.pipeline.stream import state, times
+from bss.pipeline.stream import state
+from bss.pipeline.stream.fitting import times
+from bss.pipeline.stream.fitting.learning import Learned
 from bss.pipeline.stream.gaps import Gap
-from bss.pipeline.stream.learning import Learned
 from bss.pipeline.stream.made import Made
 from bss.pipeline.stream.maker import Maker
 from bss.pipeline.stream.separate import block_edges, separate
-from bss.signals.blocks import ArrayBlocks
+from bss.signals.files.blocks import ArrayBlocks
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

@@ -11,13 +11,13 @@ from recordings import RATE
 
 import bss
 from bss.errors import InputError
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.stream import faults, gaps, survey
 from bss.pipeline.stream.gaps import Gap
 from bss.pipeline.stream.survey import Survey
-from bss.signals.blocks import ArrayBlocks
+from bss.signals.files.blocks import ArrayBlocks
 from bss.signals.sync.alignment import Alignment, MicAlignment
-from bss.signals.sync.clock import Clock
+from bss.signals.sync.clocks.clock import Clock
 from bss.signals.sync.of_blocks import sync_blocks
 
 

@@ -12,12 +12,13 @@ from signals_for_tests import complex_normal, mixing_matrices
 import bss
 from bss.pipeline.analysis import activity
 from bss.pipeline.filters.models import Demixing
-from bss.pipeline.stream import enhancing, statistics, turns
+from bss.pipeline.stream import enhancing, turns
 from bss.pipeline.stream.activities import Activities
-from bss.pipeline.stream.estimates import estimated
-from bss.pipeline.stream.refining import linear, refined
+from bss.pipeline.stream.fitting import statistics
+from bss.pipeline.stream.fitting.estimates import estimated
+from bss.pipeline.stream.fitting.refining import linear, refined
 from bss.pipeline.stream.spectra import span_of
-from bss.signals.blocks import ArrayBlocks
+from bss.signals.files.blocks import ArrayBlocks
 from bss.signals.stft import Stft
 
 STFT = Stft(1024, 256)

@@ -16,11 +16,12 @@ import soundfile as sf
 
 import bss
 from bss.errors import InputError, SolverError
+from bss.pipeline.files.track_files import StoredTracks, without_noise, write_stacked, write_tracks
+from bss.pipeline.record import DenoisedRecord
 from bss.pipeline.result import Unmixed
-from bss.pipeline.track_files import StoredTracks, without_noise, write_stacked, write_tracks
-from bss.signals import encode, track_store
-from bss.signals.track_store import TrackStore
-from bss.signals.writing import output_folder
+from bss.signals.files import encode, track_store
+from bss.signals.files.track_store import TrackStore
+from bss.signals.files.writing import output_folder
 
 N = 70_001
 RATE = 16_000
@@ -62,7 +63,7 @@ def in_memory(result: Unmixed, tracks: dict[str, np.ndarray], keep_noise: bool, 
         result, sources=sources, names=names, residual=tracks.get("residual"), linear=rows("linear/"), noise=rows("noise"),
         keep_noise=keep_noise,
     )  # fmt: skip
-    return made if strength is None else made.denoised(strength)
+    return made if strength is None else made.denoised(strength, dereverb=strength < 1)
 
 
 def the_same_files(one: Path, other: Path) -> None:
@@ -100,7 +101,7 @@ def test_the_bytes_are_those_of_tracks_in_memory(
     names = tuple(name for name in tracks if name.startswith("source"))
     kept = StoredTracks(stored(tmp_path / "store", tracks), names, keep_noise)
     if strength is not None:
-        kept = without_noise(kept, RATE, strength, tmp_path / "store" / "quiet")
+        kept = without_noise(kept, RATE, DenoisedRecord(strength, strength < 1), tmp_path / "store" / "quiet")
     announced = [f"{name}.wav" for name in kept.tracks()]
     with output_folder(tmp_path / "pieces", announced) as out:
         written = write_tracks(out, kept, RATE, subtype, clip)
@@ -164,7 +165,7 @@ def test_the_disk_gets_full(tmp_path: Path) -> None:
     """The system allows no more than 100 kB per file: 25,000 samples."""
     program = (
         "import sys, signal, resource, numpy as np; from pathlib import Path\n"
-        "from bss.signals.track_store import TrackStore\n"
+        "from bss.signals.files.track_store import TrackStore\n"
         "from bss.errors import InputError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "store = TrackStore(Path(sys.argv[1])); store.open(['a'])\n"

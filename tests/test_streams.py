@@ -15,14 +15,14 @@ import pytest
 import soundfile as sf
 
 from bss.errors import InputError, UsageError
-from bss.signals.audio import load, probe
+from bss.signals.files.audio import load, probe
 from bss.signals.streams import refuse_terminal, spool_stdin, write_stdout
 
 X = (0.1 * np.random.default_rng(0).standard_normal((4, 30000))).astype(np.float32)
 
 SUM_UP = (
     "import sys, numpy as np\n"
-    "from bss.signals.audio import load, probe\n"
+    "from bss.signals.files.audio import load, probe\n"
     "frames = [info.frames for info in probe(sys.argv[1:])]\n"
     "r = load(sys.argv[1:])\n"
     "np.save(sys.stdout.buffer, r.x)\n"
@@ -30,7 +30,7 @@ SUM_UP = (
 )
 PASS_ON = (
     "import sys\n"
-    "from bss.signals.audio import load\n"
+    "from bss.signals.files.audio import load\n"
     "from bss.signals.streams import write_stdout\n"
     "r = load('-')\n"
     "write_stdout(r.x, r.rate, sys.argv[1])\n"

@@ -11,9 +11,9 @@ from array_kinds import of_tensors
 from signals_for_tests import convolutive
 
 import bss
-from bss.solvers import updates
-from bss.solvers.contrasts import Known, Nmf
-from bss.solvers.fdica import BinLaplace
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Known, Nmf
+from bss.solvers.demixing.fdica import BinLaplace
 from bss.solvers.mm import majorise_minimise
 
 pytestmark = of_tensors

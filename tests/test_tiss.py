@@ -13,9 +13,9 @@ from signals_for_tests import complex_normal, convolutive, interference_db
 import bss
 from bss.backends.cpu import backend, outputs as planes, threads
 from bss.errors import BssError, InputError, UsageError
-from bss.solvers.contrasts import Gauss, Nmf
+from bss.solvers.demixing.contrasts import Gauss, Nmf
 
-stack = importlib.import_module("bss.solvers.tiss").stack  # the function of the same name hides the module
+stack = importlib.import_module("bss.solvers.demixing.tiss").stack  # the function of the same name hides the module
 
 COMPLEX = [np.complex64, np.complex128]
 SIZES = [(1, 1), (2, 2), (3, 3), (3, 2), (3, 1), (4, 2)]

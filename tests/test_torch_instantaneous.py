@@ -12,7 +12,7 @@ from signals_for_tests import independent, interference_db, mixing_matrix
 import bss
 from bss.backends.cpu.instantaneous import passes
 from bss.errors import InputError, UsageError
-from bss.solvers.problem import GAUSSIAN_VALUE
+from bss.solvers.instantaneous.problem import GAUSSIAN_VALUE
 
 torch = pytest.importorskip("torch", reason="no torch: tensors are not tested")
 

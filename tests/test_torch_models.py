@@ -10,8 +10,9 @@ import pytest
 from signals_for_tests import RATE, complex_normal, images, room, voices
 
 import bss
-from bss.solvers import fullrank, masks, mnmf, tiss, updates
-from bss.solvers.nmf import fit_nmf
+from bss.solvers.demixing import tiss, updates
+from bss.solvers.models import fullrank, masks, mnmf
+from bss.solvers.models.nmf import fit_nmf
 
 torch = pytest.importorskip("torch", reason="no torch: tensors are not tested")
 

@@ -69,8 +69,12 @@ def test_a_denoiser_that_denoise_takes(talkers: Path, tmp_path: Path) -> None:
     for name in ("fan", "street"):
         save(tmp_path / "noise" / f"{name}1.wav", hiss((1, 2 * RATE), 0.1))
     words = ["--noise", tmp_path / "noise", "--hold-out", "street", "--steps", "2", "--batch", "2", "--bottleneck", "8"]
+    words += ["--licence", "fan: CC0"]
     report = trained("denoiser", talkers, tmp_path / "models/own.safetensors", *words)
     assert report["noises"] == ["fan"]
+    words_of = Path(report["card"]).read_text(encoding="utf-8")
+    assert all(part in words_of for part in ("Noise: fan;", "Left out of training: street", "CC0", "| 15 dB | 1"))
+    assert 12 < report["scores"]["15"][0] < 18
     own = tmp_path / "models/own.safetensors"
     other = ["--steps", "1", "--batch", "1", "--start", own]
     found = run("train", "denoiser", "--speech", talkers, "-o", tmp_path / "next", *other)

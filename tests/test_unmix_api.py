@@ -13,8 +13,8 @@ from recordings import RATE, desk, fit, room
 
 import bss
 from bss.errors import InputError, SolverError, UsageError
-from bss.pipeline.methods.base import Task
 from bss.pipeline.methods.neural import Neural
+from bss.pipeline.methods.shared.base import Task
 from bss.pipeline.result import Unmixed
 
 # what it takes, and what it refuses
@@ -82,7 +82,7 @@ def test_refused(x: Any, options: dict[str, Any], kind: type[Exception], says: s
 
 
 def test_options_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bss.pipeline.plan.preflight", lambda *_: pytest.fail("it has begun to work"))
+    monkeypatch.setattr("bss.pipeline.planning.plan.preflight", lambda *_: pytest.fail("it has begun to work"))
     for options in ({"method": "ica"}, {"n_sources": 0}, {"reference_mic": 9}, {"device": "abacus"}, {"rng": -1}):
         with pytest.raises(UsageError):
             bss.unmix(GOOD, RATE, **options)  # type: ignore[arg-type]

@@ -11,11 +11,11 @@ import pytest
 import soundfile
 from recordings import RATE, desk, document, fit, listing, own_mics, room, run, save, save_each, spawn, tracks, unmix
 
-from bss.pipeline.options import UnmixOptions
-from bss.pipeline.plan import plan
-from bss.pipeline.whole_files import FileOptions, announced
-from bss.signals.audio import Recording
-from bss.signals.parts import Channel
+from bss.pipeline.files.whole_files import FileOptions, announced
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.planning.plan import plan
+from bss.signals.files.audio import Recording
+from bss.signals.files.parts import Channel
 
 X = room(3, 2.0, seed=1).mixture
 THIRD = "one sound beside the 2 talkers asked for went to noise.wav, though it may be a talker, too"

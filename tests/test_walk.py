@@ -55,7 +55,7 @@ def test_one_call_at_a_desk(calls: Counter[str]) -> None:
 
 def test_counting_looks_at_frames_of_the_room_s_own_transform() -> None:
     from bss.pipeline.analysis.recording import Analysis
-    from bss.pipeline.windows import long_window, subset_window
+    from bss.pipeline.planning.windows import long_window, subset_window
 
     x = np.ascontiguousarray(room(2, 9.0, seed=1).mixture, np.float32)
     dense, (sparse, _) = long_window(x.shape[1], RATE), subset_window([x.shape[1]], RATE)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from recordings import BSS, hiss, run, save
 
-from bss.pipeline import warming
+from bss.pipeline.resources import warming
 
 # the kernels that a process has, with the types that they were compiled for
 LOADED = """
@@ -34,7 +34,7 @@ def kernels(code: str) -> set[str]:
 def test_the_jobs_compile_all_that_a_separation_needs(root: Path, tmp_path: Path) -> None:
     voices = sorted(map(str, (root / "fixtures/voices").glob("*.flac")))[:2]
     assert run("mix", *voices, "--mics", "2", "--rt60", "0.25", "--seconds", "4", "-o", tmp_path / "scene").exit_code == 0
-    ahead = kernels(f"from bss.pipeline import warming\nwarming.main({list(warming.JOBS)})\n")
+    ahead = kernels(f"from bss.pipeline.resources import warming\nwarming.main({list(warming.JOBS)})\n")
     words = ["unmix", str(tmp_path / "scene/mics"), "-o", str(tmp_path / "out"), "-q"]
     unmix = f"from bss_cli.main import cli\ntry:\n    cli.main({words})\nexcept SystemExit as end:\n    assert end.code == 0\n"
     needed = kernels(unmix)

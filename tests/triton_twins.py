@@ -13,10 +13,10 @@ import torch
 from signals_for_tests import complex_normal, mixing_matrices, spectra
 
 import bss
-from bss.backends.torch import bin_models, covariance, low_rank, row_updates
+from bss.backends.torch.demixing import bin_models, covariance, low_rank, row_updates
 from bss.backends.torch.kernels.available import usable
-from bss.solvers import updates
-from bss.solvers.contrasts import Nmf
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Nmf
 from bss.solvers.mm import majorise_minimise
 
 FRAMES = 150  # not a multiple of any block

@@ -8,7 +8,7 @@ import numpy as np
 from recordings import RATE, voices
 from scipy.signal import oaconvolve
 
-from bss.scenes.rooms import Layout, respond
+from bss.scenes.acoustics.rooms import Layout, respond
 
 ROOM, CENTRE, RADIUS, DISTANCE = (6.0, 5.0, 3.0), np.array([3.1, 2.4, 1.2]), 0.05, 1.3
 PLACES = 16  # along a path

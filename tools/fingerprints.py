@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 import bss
-from bss.scenes.rooms import Layout, respond
+from bss.scenes.acoustics.rooms import Layout, respond
 
 VOICES = Path(__file__).resolve().parents[1] / "fixtures/voices"
 NAMES = ("edward", "fiona", "carlos", "diane", "george", "helena", "arno", "bella")

@@ -1,4 +1,4 @@
-"""Measure what `bss unmix` takes in memory and time, and fit the numbers in bss/pipeline/cost_numbers.py.
+"""Measure what `bss unmix` takes in memory and time, and fit the numbers in bss/pipeline/resources/cost_numbers.py.
 
     python tools/measure_costs.py --out costs.jsonl             # what is missing in the file is measured
     python tools/measure_costs.py --out costs.jsonl --long      # recordings that are separated block by block, too
@@ -23,8 +23,8 @@ import soundfile
 from scipy.optimize import nnls
 from scipy.signal import oaconvolve, resample_poly
 
-from bss.pipeline import cost_numbers
-from bss.pipeline.costs import expected, features, learnable, piecewise
+from bss.pipeline.resources import cost_numbers
+from bss.pipeline.resources.costs import expected, features, learnable, piecewise
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACES = {"bss": "bss/__init__.pyi", "bss.estimators": "bss/estimators/__init__.pyi", "bss.batch": "bss/batch/__init__.pyi"}
 CHAPTERS = {  # of the navigation; what is in none is under "Errors and results"
-    "Main job": ("unmix", "unmix_file", "Live", "sync", "denoise", "load_filters", "read", "write"),
+    "Main job": ("unmix", "unmix_file", "Live", "sync", "denoise", "dereverberate", "load_filters", "read", "write"),
     "Many recordings": (
         "batch.run", "batch.Batch", "batch.Outcome", "batch.Recording", "batch.Input", "batch.read_manifest", "batch.Failure",
     ),

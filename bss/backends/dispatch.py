@@ -26,7 +26,7 @@ def of(X: object) -> Backend:
     if is_tensor(X):
         from bss.backends.torch import backend as of_tensors
 
-        return cast(Backend, of_tensors)  # its arrays are tensors, where `protocol.Array` says NumPy's
+        return cast(Backend, of_tensors)  # its arrays are tensors, where `operations.Array` says NumPy's
     kind = f"{type(X).__module__}.{type(X).__qualname__}"
     raise InputError(
         f"an array of type {kind} cannot be used", "bss has kernels for NumPy arrays and torch tensors", "numpy.asarray(X)"

@@ -19,7 +19,7 @@ from bss.batch.workers.failures import Failure
 from bss.batch.workers.shares import Shares, divided
 from bss.errors import InputError, UsageError
 from bss.pipeline.record import RunRecord
-from bss.signals.writing import output_folder
+from bss.signals.files.writing import output_folder
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -13,7 +13,7 @@ from typing import Any
 from bss.batch import settings
 from bss.batch.recordings import Input, Recording
 from bss.errors import BssError, InputError, UsageError
-from bss.pipeline.options import channel_numbers
+from bss.pipeline.planning.options import channel_numbers
 
 OWN = ("recording", "file", "channel", "gain")  # all other columns are options
 DELIMITERS = ",;\t"

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bss.errors import InputError, UsageError
-from bss.signals.paths import AUDIO_SUFFIXES, is_audio_name, natural_key
+from bss.signals.files.paths import AUDIO_SUFFIXES, is_audio_name, natural_key
 
 MANIFESTS = (".csv", ".tsv", ".json")
 MICS = "mics"  # the subfolder that `bss mix` writes the microphones to

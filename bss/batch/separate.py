@@ -14,13 +14,15 @@ from typing import Any
 from bss.batch import settings
 from bss.batch.recordings import Input, Recording
 from bss.errors import BssError, InputError
-from bss.pipeline import memory, record, unfinished
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline import record
+from bss.pipeline.files import unfinished
+from bss.pipeline.files.track_names import leftovers
+from bss.pipeline.files.unmix_file import UnmixedFiles, separate_blocks
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.record import RunRecord
-from bss.pipeline.track_names import leftovers
-from bss.pipeline.unmix_file import UnmixedFiles, separate_blocks
-from bss.signals.blocks import FileBlocks, open_blocks
-from bss.signals.paths import expand, is_audio_name
+from bss.pipeline.resources import memory
+from bss.signals.files.blocks import FileBlocks, open_blocks
+from bss.signals.files.paths import expand, is_audio_name
 
 RESULT = "result.json"
 After = Callable[[UnmixedFiles], object]

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from bss.errors import UsageError
-from bss.pipeline.options import UnmixOptions, channel_numbers
-from bss.pipeline.unmix_file import file_options
-from bss.pipeline.whole_files import FileOptions
+from bss.pipeline.files.unmix_file import file_options
+from bss.pipeline.files.whole_files import FileOptions
+from bss.pipeline.planning.options import UnmixOptions, channel_numbers
 
 COMMAND_NAMES = {"n_sources": "sources", "rng": "seed"}  # where the command line has another word
 TRUE, FALSE = ("yes", "true", "1"), ("no", "false", "0")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from bss.errors import UsageError, check_choice
+from bss.errors import InputError, UsageError, check_choice
 from bss.estimators.base import InstantaneousICA
-from bss.solvers.ica import fastica
-from bss.solvers.infomax import infomax
-from bss.solvers.jade import jade
-from bss.solvers.picard import picard_o
+from bss.solvers.instantaneous.ica import fastica
+from bss.solvers.instantaneous.infomax import infomax
+from bss.solvers.instantaneous.jade import jade
+from bss.solvers.instantaneous.picard import picard_o
+from bss.solvers.instantaneous.problem import Nonlinearity
 from bss.solvers.result import Separation
 
 ALGORITHMS = {"parallel": "symmetric", "deflation": "deflation"}  # scikit-learn's name: that of the solver
@@ -28,8 +32,13 @@ class FastICA(InstantaneousICA):
         All components together, or one after the other.
     whiten : {"unit-variance", "arbitrary-variance"} or False
         Sources of variance 1, or 1/n; False for X (n, p) that is white already.
-    fun : {"logcosh", "exp", "cube"}
-        The function whose mean tells from Gaussian.
+    fun : {"logcosh", "exp", "cube"} or callable
+        The function whose mean tells from Gaussian; a function returns g of its argument and g', or the mean of g' over the last
+        axis, as for scikit-learn. No kernel is compiled for it, so it takes several times as long.
+    fun_args : dict, optional
+        Keywords for the function; "alpha" from 1 to 2 for "logcosh".
+    w_init : array, shape=(N, N), optional
+        The first rotation of the whitened data.
     max_iter, tol : int, float
         Iterations at most, and the largest entry of the relative gradient at which it has converged.
     whiten_solver : {"svd", "eigh"}
@@ -73,13 +82,15 @@ class FastICA(InstantaneousICA):
 
     def __init__(
         self, n_components: int | None = None, *, algorithm: str = "parallel", whiten: str | bool = "unit-variance",
-        fun: str = "logcosh", max_iter: int = 200, tol: float = 1e-4, whiten_solver: str = "svd", refine: bool = False,
-        random_state: Any = 0,
+        fun: str | Callable[..., Any] = "logcosh", fun_args: dict[str, Any] | None = None, max_iter: int = 200, tol: float = 1e-4,
+        w_init: Any = None, whiten_solver: str = "svd", refine: bool = False, random_state: Any = 0,
     ) -> None:  # fmt: skip
         self.n_components = n_components
         self.algorithm = algorithm
         self.whiten = whiten
         self.fun = fun
+        self.fun_args = fun_args
+        self.w_init = w_init
         self.max_iter = max_iter
         self.tol = tol
         self.whiten_solver = whiten_solver
@@ -89,8 +100,17 @@ class FastICA(InstantaneousICA):
     def _solve(self, white: np.ndarray, rng: int) -> Separation:
         algorithm = ALGORITHMS[check_choice("algorithm", self.algorithm, tuple(ALGORITHMS))]
         return fastica(
-            white, algorithm=algorithm, contrast=_known(self.fun), n_iter=self.max_iter, tol=self.tol, refine=self.refine, rng=rng
-        )
+            white, algorithm=algorithm, contrast=_contrast(self.fun, self.fun_args or {}), n_iter=self.max_iter, tol=self.tol,
+            refine=self.refine, start=self._start(len(white)), rng=rng,
+        )  # fmt: skip
+
+    def _start(self, count: int) -> np.ndarray | None:
+        if self.w_init is None:
+            return None
+        start = np.asarray(self.w_init, np.float64)
+        if start.shape != (count, count):
+            raise InputError(f"w_init has shape {start.shape}", f"expected ({count}, {count}), for each component a row")
+        return start
 
 
 class Infomax(InstantaneousICA):
@@ -241,10 +261,24 @@ class Jade(InstantaneousICA):
         return jade(white, n_iter=self.max_iter, tol=self.tol, rng=rng)
 
 
-def _known(fun: Any) -> str:
-    """The name of the contrast; scikit-learn takes functions, too, which no kernel is compiled for."""
+def _contrast(fun: Any, keywords: dict[str, Any]) -> str | Nonlinearity:
+    """What `bss.fastica` takes, of what scikit-learn's takes."""
     if callable(fun):
-        raise UsageError(
-            "fun is a function", "bss knows its contrasts by name", "logcosh, exp or cube; or scikit-learn's FastICA"
-        )
+        return partial(fun, **keywords)
+    alpha = keywords.get("alpha", 1.0)
+    if not isinstance(alpha, Real) or not 1 <= float(alpha) <= 2:
+        raise UsageError(f"alpha={alpha!r} of fun_args is no number from 1 to 2", "logcosh takes no other", "1 is the default")
+    return partial(_logcosh, alpha=float(alpha)) if fun == "logcosh" and alpha != 1 else str(fun)
+
+
+def _logcosh(y: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """g and g' of log cosh(alpha y) / alpha; that of alpha = 1 is compiled."""
+    g = np.tanh(alpha * y)
+    return g, alpha * (1 - g**2)
+
+
+def _known(fun: Any) -> str:
+    """The name of the contrast of Picard-O, which needs its value, too."""
+    if callable(fun):
+        raise UsageError("fun is a function", "PicardO knows its contrasts by name", "logcosh, exp or cube; or FastICA")
     return str(fun)

@@ -1,4 +1,4 @@
-"""PESQ and STOI of an estimate against its reference, by the packages of the extra `metrics`."""
+"""PESQ and STOI of an estimate against its reference, by the packages of the extras `pesq` and `metrics`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from bss.signals.resample import resample
 PESQ_RATES = {"pesq_wb": 16_000, "pesq_nb": 8_000}
 STOI_RATE = 10_000
 PERCEPTUAL = ("pesq_wb", "pesq_nb", "stoi", "estoi")
+PACKAGES = {"pesq": ("pesq_wb", "pesq_nb"), "pystoi": ("stoi", "estoi")}
+LEFT_OUT = {  # in words, by package
+    "pesq": "PESQ is left out, as the package pesq is not installed: pip install 'bss-toolkit[pesq]', which compiles it and "
+    "needs a C compiler and Python's headers",
+    "pystoi": "STOI and extended STOI are left out, as the package pystoi is not installed: pip install 'bss-toolkit[metrics]'",
+}
 PESQ_SECONDS = 15.0
 """PESQ is for some 10 s of speech, and its reference code keeps 50 utterances: after more of them it writes past its memory."""
 DEFINITIONS = {
@@ -43,12 +49,12 @@ def perceptual_scores(reference: np.ndarray, estimate: np.ndarray, rate: int) ->
     Returns
     -------
     dict, list of str
-        The measures by name, NaN where one does not exist, and why.
+        The measures by name, those whose package is installed, NaN where one does not exist; and why.
 
     Raises
     ------
     InputError
-        The extra `metrics` is not installed.
+        No package of any of them is installed.
 
     References
     ----------
@@ -56,16 +62,39 @@ def perceptual_scores(reference: np.ndarray, estimate: np.ndarray, rate: int) ->
     IEEE TASLP 24(11), 2016 (extended).
     """
     scores, reasons = {}, []
-    for name, own_rate in PESQ_RATES.items():
+    measured = installed()[0]
+    for name, own_rate in ((name, PESQ_RATES[name]) for name in measured if name in PESQ_RATES):
         scores[name], reason = (
             (math.nan, NARROW) if rate < own_rate else _pesq(*_at(own_rate, reference, estimate, rate), own_rate)
         )
         reasons.append(reason)
     s, e = _at(STOI_RATE, reference, estimate, rate)
-    for name in ("stoi", "estoi"):
+    for name in (name for name in measured if name not in PESQ_RATES):
         scores[name], reason = _stoi(s, e, extended=name == "estoi")
         reasons.append(reason)
     return scores, list(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def installed() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The measures whose package is installed, and a line for each package that is not; InputError if none is."""
+    missing = [package for package in PACKAGES if not _is_there(package)]
+    if len(missing) == len(PACKAGES):
+        raise InputError(
+            f"{' and '.join(missing)} are not installed", "perceptual scores need one of them at least",
+            "pip install 'bss-toolkit[metrics]' for STOI, and 'bss-toolkit[pesq]' for PESQ, which needs a C compiler",
+        )  # fmt: skip
+    measured = tuple(name for package, names in PACKAGES.items() if package not in missing for name in names)
+    return measured, tuple(LEFT_OUT[package] for package in missing)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        if error.name not in (package, None):  # it is there, and what it needs is not
+            raise
+        return False
+    return True
 
 
 def need(package: str, what: str) -> Any:

@@ -13,7 +13,7 @@ from bss.errors import InputError, UsageError, check_flag, check_int
 from bss.metrics.assignment import assign
 from bss.metrics.bss_eval import FILTER_LENGTH, Pairs, bss_eval_pairs
 from bss.metrics.frames import QUIET_DB, frame_scores
-from bss.metrics.perceptual import DEFINITIONS, PERCEPTUAL, perceptual_scores
+from bss.metrics.perceptual import DEFINITIONS, installed, perceptual_scores
 from bss.metrics.scores import (
     COPY,
     IMPROVEMENTS,
@@ -51,7 +51,8 @@ def score(
     rate : int, optional
         Hz; needed for what follows.
     perceptual : bool
-        PESQ (wide and narrow band), STOI and extended STOI as well; needs the extra `metrics`.
+        STOI and extended STOI (extra `metrics`) and PESQ (wide and narrow band; extra `pesq`) as well, as far as their packages
+        are installed: `Scores.left_out` says which are not.
     frame_seconds : float, optional
         SI-SDR of every frame of this length, too: `Scores.frames`.
 
@@ -64,7 +65,7 @@ def score(
     ------
     InputError
         Lengths differ, axes are swapped, samples are NaN or infinite, all references are silent, the signals are too
-        short for the filter, or the extra `metrics` is not installed.
+        short for the filter, or neither of the extras `metrics` and `pesq` is installed.
     UsageError
         `filter_length` is not a positive integer; frames are too short or too long; the rate is missing.
 
@@ -87,6 +88,8 @@ def score(
         check_rate(rate)
     elif perceptual or frame_seconds is not None:
         raise UsageError("the rate is missing", "perceptual scores and frames depend on it", "rate=16000, say")
+    if perceptual:
+        installed()  # so that what is missing is said before the work
     s, y = _tracks("references", references), _tracks("estimates", estimates)
     x = None if mixture is None else _tracks("mixture", mixture)[:1]
     _check_lengths(s, y, x, filter_length)
@@ -121,19 +124,20 @@ def score(
 
 
 def _heard(scores: Scores, s: np.ndarray, y: np.ndarray, x: np.ndarray | None, rate: int) -> Scores:
-    """With the perceptual measures of the references that have a score."""
-    names = PERCEPTUAL if x is None else (*PERCEPTUAL, *(f"{name}_improvement" for name in PERCEPTUAL))
+    """With the perceptual measures, as far as there are packages for them, of the references that have a score."""
+    measured, left_out = installed()
+    names = measured if x is None else (*measured, *(f"{name}_improvement" for name in measured))
     columns, reasons = {name: np.full(len(s), np.nan) for name in names}, [""] * len(s)
     for j in np.flatnonzero(np.isfinite(scores.si_sdr)):
         after, why = perceptual_scores(s[j], y[scores.permutation[j]], rate)
         before = {} if x is None else perceptual_scores(s[j], x[0], rate)[0]
         reasons[j] = "; ".join(why)
-        for name in PERCEPTUAL:
+        for name in measured:
             columns[name][j] = after[name]
             if x is not None:
                 columns[f"{name}_improvement"][j] = after[name] - before[name]
-    definitions = {name: DEFINITIONS[name] for name in PERCEPTUAL}
-    return replace(scores, perceptual=columns, perceptual_reasons=tuple(reasons), definitions=scores.definitions | definitions)
+    definitions = scores.definitions | {name: DEFINITIONS[name] for name in measured}
+    return replace(scores, perceptual=columns, perceptual_reasons=tuple(reasons), left_out=left_out, definitions=definitions)
 
 
 def _with_frames(scores: Scores, s: np.ndarray, y: np.ndarray, rate: int, seconds: float) -> Scores:

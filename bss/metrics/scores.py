@@ -36,11 +36,14 @@ class Scores:
     si_sdr_improvement, sdr_improvement, sir_improvement : array, shape=(N,), or None
         dB. The score of the estimate minus that of the unprocessed mixture; None without a mixture.
     perceptual : dict of str to array, shape=(N,)
-        "pesq_wb", "pesq_nb", "stoi", "estoi", and each of them with "_improvement" if there is a mixture; empty if not asked for.
+        "pesq_wb", "pesq_nb", "stoi", "estoi", those whose package is installed, and each of them with "_improvement" if there is
+        a mixture; empty if not asked for.
     perceptual_reasons : tuple of str, length N
         Why one of those is NaN; "" if none is.
     frames : FrameScores or None
         SI-SDR frame by frame, if asked for.
+    left_out : tuple of str
+        Perceptual measures that were asked for and whose package is not installed, each with how to get it.
     """
 
     si_sdr: np.ndarray
@@ -56,6 +59,7 @@ class Scores:
     perceptual: dict[str, np.ndarray] = field(default_factory=dict)
     perceptual_reasons: tuple[str, ...] = ()
     frames: FrameScores | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def columns(self) -> dict[str, np.ndarray]:

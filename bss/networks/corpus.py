@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bss.errors import InputError, UsageError
-from bss.signals.audio import load
-from bss.signals.paths import AUDIO_SUFFIXES, natural_key
+from bss.signals.files.audio import load
+from bss.signals.files.paths import AUDIO_SUFFIXES, natural_key
 
 SHORTEST_SECONDS = 0.5  # of a clip
 SILENCE = 1e-4  # amplitude, -80 dBFS: what stays below it for SHORTEST_SECONDS is cut out
@@ -54,7 +54,7 @@ def of_clips(clips: Sequence[np.ndarray], names: Sequence[str], rate: int) -> Co
     return Corpus(samples.astype(np.float32), np.concatenate(([0], ends[:-1])).astype(np.int64), ends, tuple(names), rate)
 
 
-def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequence[str] = ()) -> Corpus:
+def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequence[str] = (), sets: bool = False) -> Corpus:
     """All audio in the folders and below them, as one channel at one rate.
 
     A clip is named after the folder it is in; where all clips are in one folder, after the beginning of the file name, up
@@ -67,7 +67,10 @@ def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequ
     rate : int
         Hz; files of other rates are resampled.
     hold_out : list of str
-        Names, or parts of names, to leave out.
+        Names, or parts of names, or of file names, to leave out.
+    sets : bool
+        Whether each of `folders` is a set of its own, as those of noises are: the clips of one may lie side by side, those of
+        another in folders.
 
     Raises
     ------
@@ -76,14 +79,13 @@ def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequ
     UsageError
         Nothing has a name that is to be held out.
     """
-    files = [file for folder in folders for file in audio_files(Path(folder))]
-    flat = len({file.parent for file in files}) == 1
-    named = [(file, label(file) if flat else file.parent.name) for file in files]
+    groups = [[folder] for folder in folders] if sets else [folders]
+    named = [clip for group in groups for clip in names_in(group)]
     for word in hold_out:
-        if not any(word in name for _, name in named):
+        if not any(word in name or word in file.stem for file, name in named):
             names = ", ".join(sorted({name for _, name in named})[:20])
             raise UsageError(f"--hold-out {word}: no talker or noise has that in its name", hint=f"part of one of {names}")
-    named = [(file, name) for file, name in named if not any(word in name for word in hold_out)]
+    named = [(file, name) for file, name in named if not any(word in name or word in file.stem for word in hold_out)]
     clips: list[np.ndarray] = []
     kept: list[str] = []
     for file, name in named:
@@ -100,6 +102,13 @@ def read(folders: Sequence[str | os.PathLike[str]], rate: int, *, hold_out: Sequ
             "a folder with audio files, or folders of them",
         )
     return of_clips(clips, kept, rate)
+
+
+def names_in(folders: Sequence[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
+    """The audio files in folders that belong together, and what each is called."""
+    files = [file for folder in folders for file in audio_files(Path(folder))]
+    flat = len({file.parent for file in files}) == 1
+    return [(file, label(file) if flat else file.parent.name) for file in files]
 
 
 def audio_files(place: Path) -> list[Path]:

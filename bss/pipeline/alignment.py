@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.pipeline.analysis.channels import Preflight
+from bss.pipeline.analysis.preflight.channels import Preflight
 from bss.signals.sync.alignment import Alignment, Span
 from bss.signals.sync.synchronise import sync
 

@@ -10,17 +10,17 @@ import numpy as np
 from bss.checks import check_level, check_rate, check_recording, plain
 from bss.errors import BssError, InputError, UsageError, check_flag, check_int
 from bss.pipeline.filters.models import Demixing
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.record import RunRecord
 from bss.pipeline.stitch import match
-from bss.pipeline.stream import learning, statistics
-from bss.pipeline.stream.learning import Learned
+from bss.pipeline.stream.fitting import learning, statistics
+from bss.pipeline.stream.fitting.learning import Learned
+from bss.pipeline.stream.fitting.refining import linear
 from bss.pipeline.stream.made import Made
 from bss.pipeline.stream.maker import Maker
 from bss.pipeline.stream.recent import RecentBlocks
-from bss.pipeline.stream.refining import linear
 from bss.pipeline.stream.spectra import span_of
-from bss.signals.blocks import ArrayBlocks, ChosenBlocks
+from bss.signals.files.blocks import ArrayBlocks, ChosenBlocks
 
 WINDOW_SECONDS = 1.0  # of the filters: two seconds would separate better by 2 dB, and come a second and a half later
 STEP_SECONDS, OVERLAP_SECONDS = 1.0, 0.25  # of blocks, which are cross-faded
@@ -87,7 +87,7 @@ class Live:
         self.options = UnmixOptions(n_sources, effort=effort, reference_mic=reference_mic, rng=rng, sync="off")
         self.options.check_channels(n_mics)
         self.options.check_talkers(n_mics, more_talkers=False)
-        self.n_tracks = n_sources or n_mics
+        self.n_tracks = self.options.n_sources or self.n_mics  # as checked: a bool among them is a number
         self.problem: str | None = None
         self.beside = beside
         self._recent = RecentBlocks(n_mics, rate, KEPT_SECONDS * rate)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from bss.errors import InputError
+from bss.pipeline.typed_json import from_json
 
 SCHEMA = 2
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,10 @@ class SpanRecord:
 
 @dataclass(frozen=True)
 class DenoisedRecord:
-    """How the tracks were denoised."""
+    """How the tracks were denoised, and whether late echo was taken out before."""
 
     strength: float
+    dereverb: bool = False
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def from_dict(document: Mapping[str, Any]) -> RunRecord:
         raise InputError(
             "this is not a result of `bss unmix`", f"its schema is not one of 1, {SCHEMA}", "the result.json of a run"
         )
-    return _read(RunRecord, document, "result")
+    return from_json(RunRecord, document, "result")
 
 
 def read(path: str | os.PathLike[str]) -> RunRecord:
@@ -278,39 +278,3 @@ def read(path: str | os.PathLike[str]) -> RunRecord:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read", str(error), "the result.json of a run of `bss unmix`") from None
     return from_dict(document)
-
-
-def _read(kind: type[T], value: Any, where: str) -> T:
-    """A JSON object as a dataclass; unknown fields are ignored, since later versions may have more."""
-    if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {type(value).__name__} in this result", "expected an object")
-    hints = get_type_hints(kind)
-    known = {}
-    for entry in fields(kind):  # type: ignore[arg-type]
-        if entry.name in value:
-            known[entry.name] = _value(hints[entry.name], value[entry.name], f"{where}.{entry.name}")
-    try:
-        return kind(**known)
-    except TypeError as error:
-        raise InputError(f"{where} is incomplete in this result", str(error).split(") ")[-1]) from None
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _value(next(arg for arg in args if arg is not type(None)), value, where)
-    if hint is Any:
-        return value
-    if is_dataclass(hint) and isinstance(hint, type):
-        return _read(hint, value, where)
-    plain: Any = origin or hint
-    allowed = (int, float) if plain is float else plain
-    if not isinstance(value, allowed) or (isinstance(value, bool) and plain is not bool):
-        raise InputError(f"{where} is {type(value).__name__} in this result", f"expected {plain.__name__}")
-    if isinstance(value, list):
-        return [_value(args[0], one, f"{where}[{k}]") for k, one in enumerate(value)]
-    if isinstance(value, dict):
-        return {key: _value(args[1], one, f"{where}.{key}") for key, one in value.items()}
-    return value

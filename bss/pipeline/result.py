@@ -15,7 +15,7 @@ from bss.pipeline.filters.filters import Filters
 from bss.pipeline.record import DenoisedRecord, RunRecord
 
 if TYPE_CHECKING:
-    from bss.pipeline.plan import Plan
+    from bss.pipeline.planning.plan import Plan
 
 NOISE = "noise"
 LINEAR = "linear/"  # a subfolder, so that they are not mistaken for more talkers
@@ -93,17 +93,20 @@ class Unmixed:
             tracks |= {f"{LINEAR}{name}": y for name, y in zip(self.names, self.linear, strict=True)}
         return tracks
 
-    def denoised(self, strength: float = 1.0) -> Unmixed:
+    def denoised(self, strength: float = 1.0, *, dereverb: bool = False) -> Unmixed:
         """The same with noise removed from the sources, as by `bss.denoise`, and added to the residual if there is one.
 
-        `linear` are the tracks before denoising and the source model.
+        With `dereverb` late echo goes first, as by `bss.dereverberate` of all sources together. `linear` are the tracks before
+        all this and the source model.
         """
         from bss.networks.denoiser.denoise import denoise
+        from bss.pipeline.dereverb import dereverberate
 
-        quiet = denoise(self.sources, self.rate, strength=strength)
+        dry = dereverberate(self.sources, self.rate) if dereverb else self.sources
+        quiet = denoise(dry, self.rate, strength=strength)
         residual = None if self.residual is None else self.residual + (self.sources - quiet).sum(0)
         linear = self.sources if self.linear is None else self.linear
-        entry = replace(self.record, denoised=DenoisedRecord(strength))
+        entry = replace(self.record, denoised=DenoisedRecord(strength, dereverb))
         return replace(self, sources=quiet, residual=residual, linear=linear, record=entry)
 
     def save(
@@ -140,7 +143,7 @@ class Unmixed:
         InputError
             A file already exists, or the folder cannot be written.
         """
-        from bss.signals.writing import output_folder
+        from bss.signals.files.writing import output_folder
 
         with output_folder(folder, self.file_names(linear=linear), overwrite=overwrite) as out:
             return self.write_into(out, subtype=subtype, clip=clip, linear=linear)
@@ -200,7 +203,7 @@ def noise_names(plan: Plan) -> list[str]:
 def leveled(tracks: dict[str, np.ndarray], subtype: str, clip: str) -> tuple[dict[str, np.ndarray], float, str]:
     """Tracks, the common gain applied to them, and the subtype that can represent them."""
     from bss.errors import check_choice
-    from bss.signals.writing import common_gain
+    from bss.signals.files.writing import common_gain
 
     if check_choice("clip", clip, ("common", "keep")) == "keep":
         loudest = max(float(np.abs(y).max()) for y in tracks.values())

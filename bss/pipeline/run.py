@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from bss.errors import SolverError
-from bss.pipeline import devices, record, sounds
+from bss.pipeline import record, sounds
 from bss.pipeline.alignment import to_list
 from bss.pipeline.analysis import activity, audible, ordering, roles, success
 from bss.pipeline.analysis.ordering import Order
 from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.filters.filters import Filters
-from bss.pipeline.methods import moving
-from bss.pipeline.methods.base import Estimate, Progress, Task
-from bss.pipeline.methods.estimate import linear
-from bss.pipeline.plan import Plan
+from bss.pipeline.methods.moving_talkers import moving
+from bss.pipeline.methods.shared.base import Estimate, Progress, Task
+from bss.pipeline.methods.shared.estimate import linear
+from bss.pipeline.planning.plan import Plan
 from bss.pipeline.record import RunRecord
+from bss.pipeline.resources import devices
 from bss.pipeline.result import Unmixed
 from bss.pipeline.versions import versions
 from bss.solvers.result import Separation
@@ -178,7 +179,7 @@ def _record(
             "converged": last is None or last.converged,
             "message": "nothing to separate" if last is None else last.message,
             "loss": {name: [round(float(v), 6) for v in stage.loss] for name, stage in estimate.stages.items()},
-            "success": None if options.per_mic else _success(plan, estimate, blind),
+            "success": None if options.per_mic else _success(plan, estimate, blind, tracks),
             "source_model": estimate.source_model and roles.in_order(estimate.source_model, order.talkers),
             "movement": moving.record(estimate, order.talkers),
             "others": sounds.record(found),
@@ -205,7 +206,7 @@ def _tracks(order: Order, tracks: np.ndarray, plan: Plan, rate: int) -> list[dic
     return rows
 
 
-def _success(plan: Plan, estimate: Estimate, blind: np.ndarray) -> dict[str, Any] | None:
+def _success(plan: Plan, estimate: Estimate, blind: np.ndarray, tracks: np.ndarray) -> dict[str, Any] | None:
     """The estimate of success; None if it is not calibrated for tracks of this method."""
     kind, rate = plan.choice.method.needs.success, plan.analysis.rate
     if len(blind) < 2:  # it compares talkers
@@ -215,6 +216,6 @@ def _success(plan: Plan, estimate: Estimate, blind: np.ndarray) -> dict[str, Any
     if kind is None:
         return None
     evidence = estimate.source_model or sounds.speech_of(blind, rate, plan.options.weights)
-    applied = bool(evidence.get("applied", False))
+    enhanced = (tracks, plan.analysis.x[plan.reference]) if evidence.get("applied", False) else None
     speech, moves = roles.any_speech(evidence), estimate.method == moving.NAME
-    return success.estimate(blind, rate, n_mics=len(plan.used), enhanced=applied, speech=speech, moving=moves)
+    return success.estimate(blind, rate, n_mics=len(plan.used), enhanced=enhanced, speech=speech, moving=moves)

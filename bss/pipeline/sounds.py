@@ -10,8 +10,8 @@ import numpy as np
 from bss.pipeline.analysis import roles
 from bss.pipeline.analysis.counting import Count
 from bss.pipeline.analysis.roles import Roles
-from bss.pipeline.methods.base import Estimate
-from bss.pipeline.plan import Plan
+from bss.pipeline.methods.shared.base import Estimate
+from bss.pipeline.planning.plan import Plan
 
 
 def roles_of(plan: Plan, estimate: Estimate, tracks: np.ndarray, order: np.ndarray) -> Roles:

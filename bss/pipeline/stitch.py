@@ -10,14 +10,14 @@ import numpy as np
 
 from bss.pipeline import run
 from bss.pipeline.analysis import activity
-from bss.pipeline.analysis.channel_rules import clock
+from bss.pipeline.analysis.preflight.channel_rules import clock
 from bss.pipeline.analysis.recording import Analysis
-from bss.pipeline.choose import choose
-from bss.pipeline.methods.base import Progress
-from bss.pipeline.plan import Plan, likely_window
+from bss.pipeline.methods.shared.base import Progress
+from bss.pipeline.planning.choose import choose
+from bss.pipeline.planning.plan import Plan, likely_window
+from bss.pipeline.planning.spans import Layer, Segment, Spans
 from bss.pipeline.record import SpanRecord
 from bss.pipeline.result import Unmixed
-from bss.pipeline.spans import Layer, Segment, Spans
 from bss.signals.stft import Stft
 
 FADE_SECONDS = 0.02

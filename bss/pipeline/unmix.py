@@ -10,9 +10,9 @@ from bss.checks import check_shape
 from bss.errors import check_callable, check_list
 from bss.networks.files import Weights
 from bss.pipeline import stitch
-from bss.pipeline.methods.base import Method, Progress
-from bss.pipeline.options import UnmixOptions
-from bss.pipeline.plan import plan
+from bss.pipeline.methods.shared.base import Method, Progress
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.planning.plan import plan
 from bss.pipeline.result import Unmixed
 from bss.signals.values import bounded
 

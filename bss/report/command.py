@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.record import RunRecord
 
 # names of the command's options -> their defaults; what only says how the run is done is left out
 DEFAULTS: dict[str, Any] = {
     "sources": "auto", "method": "auto", "effort": "normal", "reference_mic": 1, "per_mic": False, "channels": "all",
     "sync": "auto", "device": "auto", "start": 0.0, "end": None, "subtype": "same", "clip": "common", "weights": None,
-    "denoise": False, "strength": 1.0, "linear": False, "keep_noise": False, "seed": 0, "max_memory": None,
+    "denoise": False, "strength": 1.0, "dereverb": False, "linear": False, "keep_noise": False, "seed": 0, "max_memory": None,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bss.pipeline.record import RunRecord
-from bss.signals.blocks import FileBlocks
+from bss.signals.files.blocks import FileBlocks
 
 BLOCK = 1 << 18  # samples read at a time
 MICROPHONE, TALKER, OTHER, RESIDUAL, TRUTH = "microphone", "talker", "other sound", "residual", "truth"

@@ -17,8 +17,8 @@ from bss.report.graphics.measure import measure
 from bss.report.material import Material, Track, blocks_of
 from bss.report.rendering import render
 from bss.scenes import manifest
-from bss.signals.blocks import Files
-from bss.signals.writing import OutputFolder, output_folder
+from bss.signals.files.blocks import Files
+from bss.signals.files.writing import OutputFolder, output_folder
 
 NAME = "report.html"
 

@@ -26,7 +26,7 @@ from bss.report.material import (
     SumSignal,
     Track,
 )
-from bss.signals.blocks import FileBlocks, Files, open_blocks
+from bss.signals.files.blocks import FileBlocks, Files, open_blocks
 
 RESULT = "result.json"
 SUM = "sum of the tracks"

@@ -11,8 +11,8 @@ import numpy as np
 from bss.errors import InputError
 from bss.report.material import MICROPHONE, TALKER, TRUTH, FileSignal, Material, Track, blocks_of
 from bss.scenes import manifest
-from bss.signals.blocks import FileBlocks, open_blocks
-from bss.signals.paths import natural_key
+from bss.signals.files.blocks import FileBlocks, open_blocks
+from bss.signals.files.paths import natural_key
 
 if TYPE_CHECKING:
     from bss.metrics.scores import Scores

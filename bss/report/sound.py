@@ -13,9 +13,9 @@ from urllib.parse import quote
 import numpy as np
 
 from bss.report.material import Material, Track
-from bss.signals import encode
+from bss.signals.files import encode
+from bss.signals.files.writing import OutputFolder
 from bss.signals.resample import Resampling, resampled_length
-from bss.signals.writing import OutputFolder
 
 LOSSLESS_SAMPLES = 12_000_000  # of all tracks: FLAC of them is about 15 MB, and 20 MB in a page
 INSIDE_BYTES = 40e6  # of a page

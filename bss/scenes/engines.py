@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bss.errors import BssError, InputError, UsageError
-from bss.signals import audio
+from bss.signals.files import audio
 
 # People pause between words, espeak-ng does not. Without pauses voices are loud and quiet together so often that the
 # differences in activity that every separation relies on are lost: 4 voices in a 0.3 s room gain 3 dB instead of 9.

@@ -10,11 +10,13 @@ import numpy as np
 
 from bss.checks import check_level, check_rng, plain
 from bss.errors import InputError, UsageError, check_flag, check_int, check_list, check_number
-from bss.scenes import behaviour as behaviours, clocks, faults as all_faults, heard, rooms
+from bss.scenes import behaviour as behaviours, clocks, faults as all_faults
+from bss.scenes.acoustics import heard, rooms
+from bss.scenes.acoustics.levels import PEAK, record, to_unit_rms
+from bss.scenes.acoustics.mirrors import simulator
 from bss.scenes.behaviour import Behaviour, Move
 from bss.scenes.clocks import Timeline
 from bss.scenes.faults import Fault
-from bss.scenes.levels import PEAK, record, to_unit_rms
 from bss.scenes.scene import Scene
 from bss.scenes.spoiling import spoil
 
@@ -117,6 +119,7 @@ def mix(
     sides = rooms.check_room(room)
     rt60 = check_number("rt60", rt60, 0, 1000, unit="seconds, 0 for no echo")  # which of these the room can have is asked below
     if not instantaneous and not rirs:
+        simulator()  # said before the work
         rooms.check_rt60(rt60, sides)
     n = _length(voices, rate, seconds)
     behaviours.check(behaviour, len(voices), n / rate)

@@ -16,7 +16,7 @@ from bss.errors import InputError, UsageError
 from bss.scenes import behaviour, faults, manifest as manifests
 from bss.scenes.mixing import mix
 from bss.scenes.scene import Scene, sample_digest, scene_folder, unique_name
-from bss.signals import audio, paths
+from bss.signals.files import audio, paths
 from bss.signals.resample import resample
 
 

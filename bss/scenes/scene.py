@@ -7,9 +7,9 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from bss.errors import InputError
 from bss.scenes import manifest
-from bss.signals import paths, writing
+from bss.signals.files import paths, writing
 
 SUBTYPE = "PCM_24"
 _WITH_FILES = ("voices", *manifest.FILES)
@@ -111,13 +111,19 @@ def _document(scene: Scene, folder: Path, mics: list[str], truth: list[str]) -> 
     return {
         "kind": manifest.KIND,
         "schema": manifest.SCHEMA,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **dict(_installed())},
         "rate": scene.rate,
         **scene.info,
         **entries,
         "files": {"mics": mics, "truth": truth},
         "sha256": sample_digest(scene),
     }
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):  # rooms need pyroomacoustics, mixing desks do not
+            yield name, version(name)
 
 
 def _relative(file: Path, folder: Path) -> str:

@@ -9,9 +9,9 @@ from typing import BinaryIO
 import numpy as np
 
 from bss.errors import InputError
-from bss.signals.decode import PLAIN_TYPES
-from bss.signals.encode import BITS, FLOATS, to_pcm
-from bss.signals.headers import NEVER_FILLED_IN, WaveLayout, layout_of, stands_for_unknown
+from bss.signals.files.decode import PLAIN_TYPES
+from bss.signals.files.encode import BITS, FLOATS, to_pcm
+from bss.signals.files.headers import NEVER_FILLED_IN, WaveLayout, layout_of, stands_for_unknown
 from bss.signals.values import plain_values
 
 UNKNOWN = 0xFFFFFFFF  # the size that programs write which cannot seek back

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
+from bss.backends.operations import Array
 from bss.checks import plain
 from bss.errors import InputError, UsageError, check_int
 
@@ -88,6 +88,8 @@ class Stft:
             x = plain(x, name="x")
         if not dispatch.known(x) or x.ndim != 2 or dispatch.fourier_of(x).precision(x) not in (np.float32, np.float64):
             raise InputError(f"x is {_kind(x)}", "expected (M, n) float32 or float64")
+        if not x.shape[0]:
+            raise InputError(f"x has shape {tuple(x.shape)}", "it has no channels")
         return dispatch.fourier_of(x).stft(x, self.window, self.hop, self.lead, self.n_frames(x.shape[1]))
 
     def inverse(self, Y: Array, n: int) -> Array:

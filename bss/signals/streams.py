@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bss.errors import InputError, UsageError
-from bss.signals import encode
+from bss.signals.files import encode
 
 # stdin can be read only once, but is needed more than once: for its header, then for its audio. One copy per stdin.
 _spooled: weakref.WeakKeyDictionary[BinaryIO, Path] = weakref.WeakKeyDictionary()

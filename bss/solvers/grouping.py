@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
+from bss.backends.operations import Array
 from bss.solvers.permutation import log_powers, scaled_reach, unit
 
 STEPS = ((100, 3), (30, 3), (8, 3))  # bins to either side that an output is compared with, and passes at most

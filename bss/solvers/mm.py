@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch, numeric
-from bss.backends.protocol import Array, Backend
+from bss.backends.operations import Array
+from bss.backends.protocol import Backend
 from bss.checks import LARGEST, check_rng, plain, refuse_level
 from bss.errors import InputError, SolverError, UsageError, check_callable, check_int
-from bss.solvers.contrasts import Contrast
+from bss.solvers.demixing.contrasts import Contrast
+from bss.solvers.demixing.updates import Update
 from bss.solvers.result import Separation
-from bss.solvers.updates import Update
 
 Callback = Callable[[int, float], Any]
 

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 
 from bss.backends import dispatch, numeric
-from bss.backends.protocol import Array, Backend
+from bss.backends.operations import Array
+from bss.backends.protocol import Backend
 
 FRAMES = 600  # that bins are compared by, at most: more of them are averaged
 SILENT_SOURCE = 1e-3  # of a bin's mean power, under which a source is silent

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
+from bss.backends.operations import Array
 from bss.errors import UsageError
 
 

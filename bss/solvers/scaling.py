@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
+from bss.backends.operations import Array
 from bss.errors import check_int
 from bss.solvers.result import Separation, mixing_of
 

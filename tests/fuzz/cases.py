@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import numpy as np  # noqa: E402
+from contract import working_in  # noqa: E402
 
 KINDS = ("arrays", "commands", "audio", "scene", "tensors")
 SHARES = {"arrays": 0.5, "commands": 0.2, "audio": 0.15, "scene": 0.08, "tensors": 0.07}
@@ -42,7 +43,8 @@ def run(kind: str, seed: int) -> str:
     """One case in a folder of its own; `contract.Broken`, or whatever came through, if it fails."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     try:
-        return runner(kind)(np.random.default_rng((KINDS.index(kind), seed)), folder)
+        with working_in(folder):  # a case may name files without saying where
+            return runner(kind)(np.random.default_rng((KINDS.index(kind), seed)), folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

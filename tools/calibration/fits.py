@@ -106,6 +106,15 @@ def regression(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float,
     return (*map(float, slopes), float(centre - mean @ slopes))
 
 
+def robust_regression(X: np.ndarray, y: np.ndarray, usual: float) -> tuple[float, ...]:
+    """The same, in which errors above `usual` count by their size, not by its square (Huber's loss, reweighted least squares)."""
+    weight = np.ones(len(y))
+    for _ in range(30):
+        found = np.asarray(regression(X, y, weight))
+        weight = np.minimum(1, usual / np.maximum(np.abs(X @ found[:-1] + found[-1] - y), 1e-9))
+    return tuple(map(float, found))
+
+
 def limit(low: np.ndarray, high: np.ndarray, *, ratio: bool = False) -> float:
     """What parts two kinds best, those below from those above, both counting the same: the middle of the widest such gap.
 

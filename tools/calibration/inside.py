@@ -9,10 +9,11 @@ import numpy as np
 import bss
 from bss.backends.cpu.threads import limited
 from bss.networks.source_model import apply
-from bss.pipeline.analysis import counting, speech, success_evidence as success
+from bss.pipeline.analysis import counting, speech, success, success_enhanced, success_evidence
 from bss.pipeline.analysis.recording import Analysis
 from bss.pipeline.calibration import fitted
-from bss.pipeline.methods import close_mics, moving
+from bss.pipeline.methods import close_mics
+from bss.pipeline.methods.moving_talkers import moving
 from bss.signals.stft import Stft
 
 __all__ = ["fitted", "limited"]
@@ -23,41 +24,48 @@ def unmixed(x: np.ndarray, rate: int, n_sources: int, method: str) -> np.ndarray
     return bss.unmix(x, rate, n_sources=n_sources, method=method, sync="off", channels=range(len(x))).sources
 
 
-def following(x: np.ndarray, rate: int, n_sources: int) -> tuple[np.ndarray, float] | None:
-    """Tracks (N, n) of filters that follow the talkers, and the gain estimated without SUCCESS_MOVING; None if nobody moves."""
+def enhanced_read(x: np.ndarray, rate: int, n_sources: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Tracks (N, n) of x as everybody gets them, and (6,) what their success is told from; None without the source model."""
     result = bss.unmix(x, rate, n_sources=n_sources)
-    expected = None if result.record.success is None else result.record.success.predicted_si_sdr_gain_db
-    if result.method != moving.NAME or expected is None:
+    model, channels = result.record.source_model, result.record.channels
+    if model is None or not model.applied or result.linear is None or len(result.sources) != n_sources:
         return None
-    return result.sources, expected - fitted()["SUCCESS_MOVING"].value  # type: ignore[operator]
+    evidence = success_evidence.gather(result.linear, rate)
+    if evidence is None or evidence.audible.sum() < 2:
+        return None
+    before = success.unlimited_gain(evidence, success_evidence.features(evidence))
+    microphone = x[channels.index(result.record.reference)]
+    read = success_enhanced.features(result.sources, microphone, rate)
+    return result.sources, np.array([before, *read, float(result.method == moving.NAME)])
 
 
 def success_features(tracks: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray] | None:
     """What `success` reads of tracks (N, n): (7,) of all, and (4, B, P) of bands and pairs; None where it reads nothing."""
-    evidence = success.gather(tracks, rate)
+    evidence = success_evidence.gather(tracks, rate)
     if evidence is None or not evidence.audible.all():
         return None
-    read = success.features(evidence)
-    return np.array(success.pooled(evidence, read)), read
+    read = success_evidence.features(evidence)
+    return np.array(success_evidence.pooled(evidence, read)), read
 
 
 def success_log_powers(x: np.ndarray, rate: int) -> list[np.ndarray]:
     """Log powers (F_b, N, T) of x (N, n) in each of the bands of `success`, as it takes them; of mean zero over time."""
-    size = 1 << max(4, round(np.log2(success.FRAME_SECONDS * rate)))
+    size = 1 << max(4, round(np.log2(success_evidence.FRAME_SECONDS * rate)))
     powers = np.abs(Stft(size, size // 2).forward(np.asarray(x, np.float32))) ** 2
-    level = np.log(powers / np.maximum(powers.mean(2, keepdims=True), success.TINY) + success.FLOOR).astype(np.float64)
+    mean = np.maximum(powers.mean(2, keepdims=True), success_evidence.TINY)
+    level = np.log(powers / mean + success_evidence.FLOOR).astype(np.float64)
     level -= level.mean(2, keepdims=True)
-    edges = [edge for edge in success.EDGES if edge <= rate / 2]
+    edges = [edge for edge in success_evidence.EDGES if edge <= rate / 2]
     hertz = np.arange(len(powers)) * rate / size
     return [level[(hertz >= low) & (hertz < high)] for low, high in pairwise(edges)]
 
 
 def desk_coherence(tracks: np.ndarray, rate: int) -> float:
     """The most that two of the tracks (N, n) of plain ICA share; NaN where nothing can be said."""
-    evidence = success.gather(tracks, rate)
+    evidence = success_evidence.gather(tracks, rate)
     if evidence is None or evidence.audible.sum() < 2:
         return float("nan")
-    shared = success.mean_coherence(evidence)
+    shared = success_evidence.mean_coherence(evidence)
     return float(shared[np.triu_indices(len(shared), 1)].max())
 
 

@@ -82,12 +82,17 @@ def faulty(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
     read = inside.success_features(tracks[order], RATE)
     if read is None:
         return {}
-    found = {"runs": np.array([[1.0, 1.0, gain, *read[0]]]), "linear": read[0], **_model(recording, tracks, gain)}
-    followed = inside.following(recording.mixture, RATE, 2) if scenes.FAULTS[k % len(scenes.FAULTS)] == "move" else None
-    if followed is not None:
-        true, _ = improvement(recording.images[:, 0], followed[0], recording.mixture[0])
-        found["following"] = np.array([true, followed[1]])
-    return found
+    return {"runs": np.array([[1.0, 1.0, gain, *read[0]]]), "linear": read[0], **_model(recording, tracks, gain)}
+
+
+def whole(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
+    """What people record, separated as they get it, told the number of talkers: gain, and what it is to be told from."""
+    recording = scenes.of_life(sources, k, rng)
+    read = inside.enhanced_read(recording.mixture, RATE, len(recording.images))
+    if read is None:
+        return {}
+    gain, _ = improvement(recording.images[:, 0], read[0], recording.mixture[0])
+    return {"whole": np.array([gain, *read[1]])}
 
 
 def noise(sources: Sources, k: int, rng: np.random.Generator) -> Arrays:
@@ -174,9 +179,10 @@ def _room(
 
 GROUPS: dict[str, Callable[[Sources, int, np.random.Generator], Arrays]] = {
     "rooms": rooms, "noise": noise, "counting": counting, "choice": choice, "close_mics": close_mics, "faulty": faulty,
+    "whole": whole,
 }  # fmt: skip
 # scenes, for each of --rooms
-PER_ROOM = {"rooms": 1.0, "noise": 1.0, "counting": 1.25, "choice": 2.0, "close_mics": 1.0, "faulty": 1.0}
+PER_ROOM = {"rooms": 1.0, "noise": 1.0, "counting": 1.25, "choice": 2.0, "close_mics": 1.0, "faulty": 1.0, "whole": 1.0}
 
 
 def measure(group: str, k: int, sources: Sources) -> Arrays:

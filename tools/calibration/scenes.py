@@ -12,9 +12,9 @@ from scipy.signal import oaconvolve
 import bss
 from bss.errors import BssError
 from bss.networks import corpus
-from bss.scenes.behaviour import Behaviour, Conversation, Move
+from bss.scenes.acoustics.rooms import Layout, respond
+from bss.scenes.behaviour import Behaviour, Conversation, Join, Move
 from bss.scenes.faults import Drift
-from bss.scenes.rooms import Layout, respond
 
 RATE = 16_000
 RT60 = (0.15, 0.25, 0.4, 0.6)
@@ -126,6 +126,30 @@ def faulty(sources: Sources, k: int, rng: np.random.Generator) -> Recording:
         behaviour=behaviour.get(kind, []), rng=rng,
     )  # fmt: skip
     return Recording(scene.mixture, scene.images[:2])
+
+
+KINDS = ("still", "turns", "noise", "babble", "move", "echo", "soft", "still", "join")  # what people record
+
+
+def of_life(sources: Sources, k: int, rng: np.random.Generator) -> Recording:
+    """Two to four talkers and as many microphones or up to two more, for 0.5 to 4 times the length of other scenes; kind k.
+
+    "soft" is the second talker; in "move" one walks, or both do; in "join" the last one is silent for the first half.
+    """
+    kind, much = KINDS[k % len(KINDS)], float(rng.uniform(0.2, 1.0))
+    n = 2 + k // len(KINDS) % 3 if kind in ("still", "turns", "join") else 2
+    n_mics = n + int(rng.integers(3)) + (kind == "noise")
+    seconds = sources.seconds * float(rng.choice([1.0, 2.0, 4.0] if kind in ("turns", "move", "join") else [0.5, 1.0, 2.0, 3.0]))
+    dry = voices(sources, n, seconds, rng)
+    walks: list[Behaviour] = [Move(t, 90 * much) for t in range(1 + k // len(KINDS) % 2)]
+    behaviour = {"move": walks, "turns": [Conversation()], "join": [Join(n - 1, 0.5 * seconds)]}
+    count = {"noise": 1, "babble": 6}.get(kind, 0) if sources.noise else 0
+    around = [noises(sources, int(rng.integers(1000)), seconds, rng)[0] for _ in range(count)]
+    scene = bss.mix(
+        dry, RATE, n_mics=n_mics, rt60=0.8 if kind == "echo" else float(rng.choice(RT60)), noises=around, noise_snr_db=12 * much,
+        behaviour=behaviour.get(kind, []), levels_db=[0, -15 * much] if kind == "soft" else None, rng=rng,
+    )  # fmt: skip
+    return Recording(scene.mixture, scene.images[:n])
 
 
 def desk(dry: Sequence[np.ndarray], n_mics: int, rng: np.random.Generator, *, snr_db: float) -> Recording:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration import inside
-from calibration.fits import Step, Values, limit, plateau, regression
+from calibration.fits import Step, Values, limit, plateau, regression, robust_regression
 from calibration.measures import Arrays, onset_rules
 
 NEEDED = np.geomspace(0.003, 0.1, 200)
@@ -17,6 +17,8 @@ NAMED = 0.9  # share of the bands called mixed that shall be so
 KEPT_DB, MUCH_DB = -6.0, -3.0  # left of another talker: a band with less is not mixed, one with more should be named
 MIXED = np.arange(-12.0, 2.0, 0.1)
 CHANGES = np.arange(-20.0, 0.5, 0.5)
+FEWEST = 8  # scenes that a regression is fitted on
+USUAL_DB = 1.0  # error of a prediction; larger ones are of scenes in which another sound was taken for a talker
 GATES = ("SPEECH_DISTANCE", "SPEECH_VOICED", "SPEECH_SYLLABLES")
 SIGNS = np.array([-1.0, 1.0, 1.0])  # of the evidence of speech: a small distance, much else
 
@@ -35,20 +37,10 @@ def fit_success(scenes: Sequence[Arrays]) -> Values:
         "SUCCESS_RANGE": (float(runs[:, 2].min()), float(runs[:, 2].max())),
         "SUCCESS_LEFT": regression(bands[:, 1:], bands[:, 0], np.ones(len(bands))),
     }
-    following = np.array([scene["following"] for scene in scenes if "following" in scene])
-    values["SUCCESS_MOVING"] = float(-np.diff(following).mean()) if len(following) else current()["SUCCESS_MOVING"]
     left = _linear(bands[:, 1:], values["SUCCESS_LEFT"])
     named = left > MIXED[:, None]
     right = (named & (bands[:, 0] > KEPT_DB)).sum(1) / np.maximum(named.sum(1), 1)
     values["SUCCESS_MIXED"] = float(MIXED[np.argmax(right >= min(NAMED, right.max()))])
-    applied = [scene for scene in scenes if "runs" in scene and model_applies(scene)]
-    if len(applied) >= 3:
-        predicted = np.array([_gain(scene["linear"], values) for scene in applied])
-        true = np.array([scene["model"][1] for scene in applied])
-        values["SUCCESS_LEARNED"] = _parabola(predicted, true)
-        values["SUCCESS_LEARNED_RANGE"] = (values["SUCCESS_RANGE"][0], float(true.max()))
-    else:
-        values |= {name: current()[name] for name in ("SUCCESS_LEARNED", "SUCCESS_LEARNED_RANGE")}
     return values
 
 
@@ -79,21 +71,7 @@ def _success_error(values: Values, scene: Arrays) -> dict[str, float]:
         wrong = np.where(named, kept < KEPT_DB, kept > MUCH_DB)[named | (kept > MUCH_DB)]
         errors["SUCCESS_LEFT"] = float(np.abs(left - kept).mean())
         errors["SUCCESS_MIXED"] = float(wrong.mean()) if len(wrong) else np.nan
-    if "runs" in scene and model_applies(scene):
-        behind = float(scene["model"][1])
-        lowest, highest = values["SUCCESS_LEARNED_RANGE"]
-        parabola = np.polynomial.polynomial.polyval(_gain(scene["linear"], values), values["SUCCESS_LEARNED"])
-        errors["SUCCESS_LEARNED"] = abs(min(max(parabola, lowest), highest) - behind)
-        errors["SUCCESS_LEARNED_RANGE"] = abs(behind - min(max(behind, lowest), highest))
-    if "following" in scene:
-        true_gain, estimated = scene["following"]
-        errors["SUCCESS_MOVING"] = abs(estimated + values["SUCCESS_MOVING"] - true_gain)
     return errors
-
-
-def _parabola(x: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
-    """Coefficients of the parabola through points, lowest power first."""
-    return tuple(map(float, np.linalg.lstsq(np.vander(x, 3, increasing=True), y)[0]))
 
 
 def _linear(read: np.ndarray, coefficients: object) -> np.ndarray:
@@ -110,11 +88,34 @@ SUCCESS = Step(
     ("rooms", "faulty"),
     {
         "SUCCESS_GAIN": "dB", "SUCCESS_PARTS": "dB", "SUCCESS_RANGE": "dB beyond",
-        "SUCCESS_LEARNED": "dB", "SUCCESS_LEARNED_RANGE": "dB beyond", "SUCCESS_MOVING": "dB",
         "SUCCESS_LEFT": "dB", "SUCCESS_MIXED": "share of bands wrong",
     },
     fit_success, success_errors,
 )  # fmt: skip
+
+
+def fit_enhanced(scenes: Sequence[Arrays]) -> Values:
+    """The regression on what tracks tell, those behind the source model, too, and the range that it was seen in."""
+    seen = np.array([scene["whole"] for scene in scenes if "whole" in scene])
+    if len(seen) < FEWEST:
+        return {name: current()[name] for name in ENHANCED.units}
+    return {
+        "SUCCESS_LEARNED": robust_regression(seen[:, 1:], seen[:, 0], USUAL_DB),
+        "SUCCESS_LEARNED_RANGE": (float(seen[:, 0].min()), float(seen[:, 0].max())),
+    }
+
+
+def enhanced_errors(values: Values, scenes: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    """dB off, and dB out of the range; NaN where the source model is not applied."""
+    unknown = np.full(np.size(values["SUCCESS_LEARNED"]), np.nan)  # a gain, and as many features as there are slopes
+    seen = np.array([scene.get("whole", unknown) for scene in scenes])
+    lowest, highest = values["SUCCESS_LEARNED_RANGE"]  # type: ignore[misc]
+    predicted = np.clip(_linear(seen[:, 1:], values["SUCCESS_LEARNED"]), lowest, highest)
+    beyond = np.abs(seen[:, 0] - np.clip(seen[:, 0], lowest, highest))
+    return {"SUCCESS_LEARNED": np.abs(predicted - seen[:, 0]), "SUCCESS_LEARNED_RANGE": beyond}
+
+
+ENHANCED = Step(("whole",), {"SUCCESS_LEARNED": "dB", "SUCCESS_LEARNED_RANGE": "dB beyond"}, fit_enhanced, enhanced_errors)
 
 
 def fit_counting(scenes: Sequence[Arrays]) -> Values:
@@ -239,6 +240,7 @@ def speech_errors(values: Values, scenes: Sequence[Arrays]) -> dict[str, np.ndar
 
 STEPS = {
     "success": SUCCESS,
+    "enhanced": ENHANCED,
     "desk": _parting("choice", "SUCCESS_DESK_COHERENCE", "shared", "desk", ratio=True),
     "counting": COUNTING,
     "choice": _parting("choice", "CHOICE_DELAY_FREE", "delayed", "desk", ratio=True),

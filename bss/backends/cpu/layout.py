@@ -5,9 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER_FAST
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, unpack
-from bss.backends.cpu.linalg import FAST, INNER_FAST
 
 
 @numba.njit(**INNER_FAST)

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST
 
 HALF = 32  # samples that count on either side of a position
 PHASES = 1024  # of a sample, between which the kernel is interpolated linearly: errors below -110 dB

@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.numeric import LOADING, SILENT_FRAME
 
 BLOCK = 512  # frames whose products are summed before the next rows

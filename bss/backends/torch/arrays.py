@@ -1,4 +1,4 @@
-"""Operations on tensors, as `protocol.Operations` says them, and the precisions that all of this folder works in."""
+"""Operations on tensors, as `operations.Operations` says them, and the precisions that all of this folder works in."""
 
 from __future__ import annotations
 

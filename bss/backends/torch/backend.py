@@ -31,8 +31,8 @@ from bss.backends.torch.arrays import (
     total,
     where,
 )  # fmt: skip
-from bss.backends.torch.bin_models import BinwiseLaplace, KnownVariances
-from bss.backends.torch.low_rank import LowRank
+from bss.backends.torch.demixing.bin_models import BinwiseLaplace, KnownVariances
+from bss.backends.torch.demixing.low_rank import LowRank
 from bss.backends.torch.ordering import (
     block_sums,
     coherence,
@@ -50,11 +50,11 @@ from bss.backends.torch.outputs import Outputs
 from bss.backends.torch.passes import covariance, demix, pooled_powers, square_sum
 
 if TYPE_CHECKING:
-    from bss.backends.torch.cacgmm import AngularMixture
-    from bss.backends.torch.fastmnmf import FastMnmf
-    from bss.backends.torch.full_rank import FullRank
-    from bss.backends.torch.nmf import NmfFit
-    from bss.backends.torch.tiss import JointPrediction
+    from bss.backends.torch.demixing.tiss import JointPrediction
+    from bss.backends.torch.models.cacgmm import AngularMixture
+    from bss.backends.torch.models.fastmnmf import FastMnmf
+    from bss.backends.torch.models.full_rank import FullRank
+    from bss.backends.torch.models.nmf import NmfFit
 
 __all__ = [
     "angular_mixture", "array", "block_sums", "cast", "coherence", "covariance", "demix", "diagonal", "double", "fast_mnmf",
@@ -91,35 +91,35 @@ def known_variances(of: protocol.Outputs, R: Any) -> KnownVariances:
 
 def joint_prediction(of: protocol.Outputs, X: Tensor, taps: int, delay: int) -> JointPrediction:
     """Filters of the delayed frames of X: T-ISS."""
-    from bss.backends.torch.tiss import JointPrediction
+    from bss.backends.torch.demixing.tiss import JointPrediction
 
     return JointPrediction(_own(of), X, taps, delay)
 
 
 def fast_mnmf(of: protocol.Outputs, B: Any, H: Any, g: Any) -> FastMnmf:
     """Variances B H, spread over the outputs by g (N, M)."""
-    from bss.backends.torch.fastmnmf import FastMnmf
+    from bss.backends.torch.models.fastmnmf import FastMnmf
 
     return FastMnmf(_own(of), B, H, g)
 
 
 def angular_mixture(of: protocol.Outputs, B: Any, blur: float) -> AngularMixture:
     """A mixture with shape matrices B (F, N, M, M): cACGMM."""
-    from bss.backends.torch.cacgmm import AngularMixture
+    from bss.backends.torch.models.cacgmm import AngularMixture
 
     return AngularMixture(_own(of), B, blur)
 
 
 def full_rank(of: protocol.Outputs, v: Any, R: Any, *, noise: float) -> FullRank:
     """Powers v (F, N, T) and spatial covariances R (F, N, M, M)."""
-    from bss.backends.torch.full_rank import FullRank
+    from bss.backends.torch.models.full_rank import FullRank
 
     return FullRank(_own(of), v, R, noise=noise)
 
 
 def nmf(Y: Tensor, n_components: int, rng: np.random.Generator) -> NmfFit:
     """An NMF of |Y|^2, Y (F, N, T), from a random start."""
-    from bss.backends.torch.nmf import NmfFit
+    from bss.backends.torch.models.nmf import NmfFit
 
     return NmfFit(Y, n_components, rng)
 

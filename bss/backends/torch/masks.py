@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bss.backends.torch.arrays import array, host
-from bss.backends.torch.covariance import squares
+from bss.backends.torch.demixing.covariance import squares
 from bss.backends.torch.pieces import gram, pieces
 
 

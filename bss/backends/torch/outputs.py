@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from bss.backends.numeric import LOADING, floor
-from bss.backends.torch import updates
-from bss.backends.torch.algebra import background_log_det, log_abs_det
 from bss.backends.torch.arrays import array, host, precision, sums, wide_type
-from bss.backends.torch.covariance import covariance, demix_in_place, power_sum, weighted_covariances
+from bss.backends.torch.demixing import updates
+from bss.backends.torch.demixing.algebra import background_log_det, log_abs_det
+from bss.backends.torch.demixing.covariance import covariance, demix_in_place, power_sum, weighted_covariances
 from bss.backends.torch.pieces import pieces_of
 
 

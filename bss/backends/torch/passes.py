@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bss.backends.torch import covariance as products
 from bss.backends.torch.arrays import array, sums, wide_type
-from bss.backends.torch.covariance import squares
+from bss.backends.torch.demixing import covariance as products
+from bss.backends.torch.demixing.covariance import squares
 from bss.backends.torch.pieces import pieces_of
 
 

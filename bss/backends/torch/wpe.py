@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bss.backends.numeric import LOADING, SILENT_FRAME
-from bss.backends.torch.covariance import squares
+from bss.backends.torch.demixing.covariance import squares
 from bss.backends.torch.pieces import copied, pieces, wide
 
 FRAMES = 1 << 14  # at a time: enough for products of matrices to be at their best

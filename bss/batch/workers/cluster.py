@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bss.batch.separate import Task
 from bss.batch.workers.failures import Failure, attempt, failure_of
 from bss.errors import InputError, UsageError
-from bss.pipeline import memory
+from bss.pipeline.resources import memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bss.backends.cpu.threads import available
 from bss.errors import UsageError, check_int
-from bss.pipeline import memory
+from bss.pipeline.resources import memory
 
 LEAST_BYTES = 1 << 30  # of a job, if nothing else is asked for: with less, even short recordings are separated in pieces
 MOST_SHARE = 0.8  # of the machine's memory that may be asked for

@@ -67,7 +67,11 @@ class Features:
 
     def sound(self, rows: np.ndarray, n: int | None = None, *, seed: int = 0) -> np.ndarray:
         """(n,) float32 with the levels of rows (R, D), and phases estimated from them (Griffin and Lim)."""
-        import librosa
+        try:
+            import librosa
+        except ImportError:
+            why, hint = "phases are estimated with it", "pip install 'bss-toolkit[autoencoder]'"
+            raise InputError("librosa is not installed", why, hint) from None
 
         c, stft = self.config, Stft(self.config.n_fft, self.config.hop)
         size = 10 ** (self.levels(rows) / 20) * stft.window.sum() / 2

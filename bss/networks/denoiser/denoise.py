@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bss.checks import check_level, check_rate, check_recording, plain
+from bss.checks import LARGEST, check_rate, check_recording, plain, refuse_level
 from bss.errors import UsageError
 from bss.networks import fitting
+from bss.networks.denoiser import deepfilternet
+from bss.networks.denoiser.deepfilternet import DeepFiltering
 from bss.networks.denoiser.inference import DenoiserNetwork
 from bss.networks.denoiser.stream import Denoising, Model
 from bss.networks.files import Stamp, Weights, located, read, unfit
@@ -40,8 +42,9 @@ def denoise(
     strength : float
         How much of the noise to remove: 0 for nothing, 1 for all that the network takes for noise. In between the result is a
         mixture of both, and noise is lowered by at most -20 log10(1 - strength) dB: 0.5 by up to 6 dB, 0.9 by up to 20 dB.
-    weights : path, optional
-        A denoiser trained by `bss train denoiser`; by default the one that ships with bss.
+    weights : path or str, optional
+        A denoiser trained by `bss train denoiser`, or "deepfilternet3" where the extra `deepfilternet` is installed (a network of
+        others, which is ahead of this one and takes ten times as long); by default the one that ships with bss.
     progress : callable, optional
         Called with the share done, 0 to 1.
 
@@ -53,7 +56,8 @@ def denoise(
     Raises
     ------
     InputError
-        Samples that are not floating point, or not finite; wrong axes; weights that are not those of a denoiser.
+        Samples that are not floating point, or not finite; wrong axes; weights that are not those of a denoiser; a denoiser
+        that is not installed.
     UsageError
         A strength that is not between 0 and 1; a rate that is not a whole number of Hz.
 
@@ -72,7 +76,8 @@ def denoise(
     """
     rate, strength = check_rate(rate), check_strength(strength)
     mono = np.ndim(x) == 1
-    x = check_level(check_recording(plain(x, name="x")[None] if mono else x), name="x")
+    x = check_recording(plain(x, name="x")[None] if mono else x)
+    refuse_level(float(max(x.max(), -x.min())), LARGEST[4], "x")  # the network computes in single precision whatever comes
     y = np.empty_like(x)
     step, done = block_length(rate), 0
     blocks = (x[:, first : first + step] for first in range(0, x.shape[1], step))
@@ -89,18 +94,33 @@ def denoised(blocks: Iterable[np.ndarray], rate: int, *, strength: float = 1.0, 
 
     The samples must be finite. With a strength of 0 the blocks are returned as they are.
     """
-    stream: Denoising | None = None
+    stream: Denoising | DeepFiltering | None = None
     for x in blocks:
         if strength == 0:
             yield x
             continue
         if stream is None:
-            stream = Denoising(load(weights), len(x), rate, strength)
+            stream = started(weights, len(x), rate, strength)
         with threadpool_limits(1, user_api="blas"):  # products of a frame are too small to be shared
             part = stream.push(x)
         yield part
     if stream is not None:
         yield stream.end()
+
+
+def started(weights: Weights, channels: int, rate: int, strength: float) -> Denoising | DeepFiltering:
+    """A denoiser before its first sample."""
+    if weights == deepfilternet.NAME:
+        return DeepFiltering(channels, rate, strength)
+    return Denoising(load(weights), channels, rate, strength)
+
+
+def check_model(weights: Weights) -> None:
+    """InputError or UsageError where there is no such denoiser."""
+    if weights == deepfilternet.NAME:
+        deepfilternet.library()
+    else:
+        load(weights)
 
 
 def check_strength(strength: float) -> float:

@@ -12,12 +12,13 @@ import numpy as np
 from bss.errors import InputError, SolverError
 from bss.networks.denoiser.denoise import block_length, denoised
 from bss.networks.files import Weights
-from bss.signals.decode import BLOCK, Reader
-from bss.signals.encode import blocks_of, check_peak, encode_blocks, format_of
-from bss.signals.paths import label
-from bss.signals.writing import gain_for
+from bss.signals.files.decode import BLOCK, Reader
+from bss.signals.files.encode import blocks_of, check_peak, encode_blocks, format_of
+from bss.signals.files.paths import label
+from bss.signals.files.writing import gain_for
 
 Progress = Callable[[float], Any]
+Blocks = Iterable[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def denoise_file(
     subtype: str,
     strength: float = 1.0,
     weights: Weights = None,
+    first: Callable[[Blocks, int], Blocks] | None = None,
     progress: Progress | None = None,
 ) -> Denoised:
     """Write an open audio file to `path` without its noise, as `denoise` takes it out.
@@ -56,6 +58,8 @@ def denoise_file(
         Of the samples in WAV, and whether they may exceed full scale; other formats have the subtype that keeps most.
     strength, weights
         As of `denoise`.
+    first : callable, optional
+        (blocks, rate) -> blocks: what is done before, such as taking echo out.
     progress : callable, optional
         Called with the share done, 0 to 1.
 
@@ -72,7 +76,8 @@ def denoise_file(
         before: list[float] = []
         after: list[float] = []
         blocks = metered(read_blocks(reader, progress), before)
-        quiet = metered(denoised(blocks, info.rate, strength=strength, weights=weights), after)
+        ready = blocks if first is None else first(blocks, info.rate)
+        quiet = metered(denoised(ready, info.rate, strength=strength, weights=weights), after)
         lowered = quiet if gain == 1 else (y * np.float32(gain) for y in quiet)
         peak = encode_blocks(
             path, lowered, info.rate, channels=info.channels, frames=info.frames, kind=kind, subtype=written_as, name=name

@@ -1,11 +1,14 @@
 """Noisy speech made as it is needed, on the CPU or the GPU. It follows from the step and the seed, so training can resume.
 
-Speech is equalised, some of it put into a room, and scaled to a level; noise is recorded noise, coloured noise of varying level,
-hum, or people talking, some of it filtered. The clean side keeps its room: what is to be removed is noise, not echo.
+Speech is equalised, some of it put into a room, and scaled to a level; noise is recorded noise, faster or slower than it was,
+coloured noise of varying level, clicks, hum, or people talking, some of it filtered. Some examples are speech alone, others noise
+alone. The clean side keeps its room: what is to be removed is noise, not echo.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,10 +27,13 @@ class Mixing:
     level_db: tuple[float, float] = (-45.0, -12.0)
     reverberant: float = 0.4
     rt60: tuple[float, float] = (0.1, 0.6)
-    recorded: float = 0.55  # share of the examples with recorded noise; coloured, babble and hum have the rest
+    recorded: float = 0.65  # share of the examples with recorded noise; coloured noise has what these leave
     babble: float = 0.1
-    hum: float = 0.1
-    clean: float = 0.05
+    hum: float = 0.05
+    clicks: float = 0.05
+    clean: float = 0.05  # without noise
+    wordless: float = 0.04  # without speech
+    speed: tuple[float, float] = (0.6, 1.6)  # of recorded noise: each recording stands for many
 
 
 class Sounds:
@@ -40,15 +46,24 @@ class Sounds:
         self.people = {name: k for k, name in enumerate(corpus.talkers())}
         self.of = torch.tensor([self.people[name] for name in corpus.names], device=device)
 
-    def draw(self, count: int, n: int, rng: torch.Generator) -> Tensor:
-        """(count, n): segments of clips, each clip as likely as it is long; a clip that is too short is repeated."""
+    def draw(self, count: int, n: int, rng: torch.Generator, speed: Tensor | None = None) -> Tensor:
+        """(count, n): segments of clips, each clip as likely as it is long; a clip that is too short is repeated.
+
+        With a `speed` (count, 1) each is played so much faster, samples in between on straight lines.
+        """
         device = self.samples.device
         at = torch.randint(len(self.samples), (count,), generator=rng, device=device)
         clip = torch.searchsorted(self.ends, at, right=True)
         begin, length = self.starts[clip], (self.ends - self.starts)[clip]
         offset = at - begin
-        index = begin[:, None] + (offset[:, None] + torch.arange(n, device=device)) % length[:, None]
-        return self.samples[index]
+        steps = torch.arange(n, device=device)
+        if speed is None:
+            return self.samples[begin[:, None] + (offset[:, None] + steps) % length[:, None]]
+        where = steps * speed
+        whole = where.floor()
+        first = offset[:, None] + whole.long()
+        low, high = (self.samples[begin[:, None] + place % length[:, None]] for place in (first, first + 1))
+        return torch.lerp(low, high, where - whole)
 
 
 def batch(
@@ -61,9 +76,10 @@ def batch(
     clean = in_rooms(equalised(unit(speech.draw(size, o.samples, rng)), rng, 6.0), speech.rate, o, rng)
     added = unit(disturbance(speech, noise, size, o, rng))
     snr, level = uniform(o.snr_db, size, rng, device), uniform(o.level_db, size, rng, device)
-    silence = (torch.rand(size, 1, generator=rng, device=device) >= o.clean).float()
-    clean = unit(clean)
-    noisy = clean + silence * added * 10 ** (-snr / 20)
+    chance = torch.rand(size, 1, generator=rng, device=device)
+    added = torch.where(chance < o.clean, 0.0, added * 10 ** (-snr / 20))
+    clean = torch.where(chance > 1 - o.wordless, 0.0, unit(clean))
+    noisy = clean + added
     gain = 10 ** (level / 20) / noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9)
     peak = (gain * noisy).abs().amax(1, keepdim=True).clamp_min(1e-9)
     gain = gain * (0.99 / peak).clamp_max(1.0)
@@ -83,20 +99,53 @@ def unit(x: Tensor) -> Tensor:
 def disturbance(speech: Sounds, noise: Sounds | None, size: int, o: Mixing, rng: torch.Generator) -> Tensor:
     """(size, samples) of noise, each of one kind, some of two."""
     device = speech.samples.device
-    kinds = [coloured(size, o.samples, rng, device), hum(size, o.samples, speech.rate, rng, device)]
-    shares = [1 - o.recorded - o.babble - o.hum, o.hum]
-    crowd = sum(unit(speech.draw(size, o.samples, rng)) for _ in range(6))
-    kinds.append(in_rooms(torch.as_tensor(crowd), speech.rate, o, rng))
-    shares.append(o.babble)
+    kinds: list[tuple[float, Callable[[int], Tensor]]] = [
+        (1 - o.recorded - o.babble - o.hum - o.clicks, lambda count: coloured(count, o.samples, rng, device)),
+        (o.hum, lambda count: hum(count, o.samples, speech.rate, rng, device)),
+        (o.clicks, lambda count: clicks(count, o.samples, speech.rate, rng, device)),
+        (o.babble, lambda count: babble(speech, count, o, rng)),
+    ]
     if noise is not None:
-        kinds.append(varying(equalised(unit(noise.draw(size, o.samples, rng)), rng, 8.0), rng, 4.0))
-        shares.append(o.recorded)
-    chance = torch.tensor(shares, device=device)
+        kinds.append((o.recorded, lambda count: recorded(noise, count, o, rng)))
+    chance = torch.tensor([share for share, _ in kinds], device=device)
     which = torch.multinomial(chance.expand(size, -1), 2, replacement=True, generator=rng)
-    stacked = torch.stack([unit(kind) for kind in kinds])
-    example = torch.arange(size, device=device)
     second = (torch.rand(size, 1, generator=rng, device=device) < 0.3).float() * uniform((0.1, 0.7), size, rng, device)
-    return stacked[which[:, 0], example] + second * stacked[which[:, 1], example]
+    which[second[:, 0] == 0, 1] = -1  # what is not heard is not made
+    total = torch.zeros(size, o.samples, device=device)
+    for k, (_, made) in enumerate(kinds):
+        for level, rows in ((torch.ones_like(second), which[:, 0] == k), (second, which[:, 1] == k)):
+            if rows.any():
+                total[rows] += level[rows] * unit(made(int(rows.sum())))
+    return total
+
+
+def recorded(noise: Sounds, size: int, o: Mixing, rng: torch.Generator) -> Tensor:
+    """Recorded noise at speeds of its own."""
+    low, high = (math.log(limit) for limit in o.speed)
+    speed = torch.exp(uniform((low, high), size, rng, noise.samples.device))
+    return varying(equalised(unit(noise.draw(size, o.samples, rng, speed)), rng, 8.0), rng, 4.0)
+
+
+def babble(speech: Sounds, size: int, o: Mixing, rng: torch.Generator) -> Tensor:
+    """Six people talking at once, some of them further away."""
+    device = speech.samples.device
+    crowd = torch.zeros(size, o.samples, device=device)
+    for _ in range(6):
+        crowd += 10 ** (uniform((-12.0, 0.0), size, rng, device) / 20) * unit(speech.draw(size, o.samples, rng))
+    return in_rooms(crowd, speech.rate, o, rng)
+
+
+def clicks(size: int, n: int, rate: int, rng: torch.Generator, device: torch.device) -> Tensor:
+    """Keys, clocks, taps: 1 to 12 a second of one short decaying sound each, at levels of their own, over some noise."""
+    per_second = uniform((1.0, 12.0), size, rng, device)
+    struck = (torch.rand(size, n, generator=rng, device=device) < per_second / rate).float()
+    struck *= 10 ** (torch.randn(size, n, generator=rng, device=device) / 4)
+    length = rate // 10
+    time = torch.arange(length, device=device) / rate
+    fading = torch.exp(-time / (0.001 * 10 ** uniform((0.0, 1.3), size, rng, device)))
+    sound = equalised(torch.randn(size, length, generator=rng, device=device) * fading, rng, 12.0)
+    heard = torch.fft.irfft(torch.fft.rfft(struck, n=n + length) * torch.fft.rfft(sound, n=n + length), n=n + length)[:, :n]
+    return unit(heard) + 0.1 * torch.randn(size, n, generator=rng, device=device)
 
 
 def coloured(size: int, n: int, rng: torch.Generator, device: torch.device) -> Tensor:

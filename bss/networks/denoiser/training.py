@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from bss.errors import InputError
 from bss.networks import checkpoint, corpus
+from bss.networks.denoiser.card import scores
 from bss.networks.denoiser.mixing import Mixing, Sounds, batch
 from bss.networks.denoiser.model import KIND, WAVEFORM, Denoiser, DenoiserConfig, loss
 from bss.networks.training import VALIDATION_STEP, TrainSettings, train
 
 VALIDATION_BATCHES = 4
+AVERAGE, ADAPTED_AVERAGE = 0.999, 0.995  # of the weights over the steps: a training that starts from a model is shorter
 
 
 def train_denoiser(
@@ -67,7 +69,7 @@ def train_denoiser(
     config = DenoiserConfig(bottleneck=bottleneck)
     people = corpus.read(speech, config.rate)
     learned, kept = corpus.split(people, validation_share, np.random.default_rng(seed))
-    noises = corpus.read(noise, config.rate, hold_out=hold_out) if noise else None
+    noises = corpus.read(noise, config.rate, hold_out=hold_out, sets=True) if noise else None
     options = Mixing(samples=round(seconds * config.rate))
     talkers, others = Sounds(learned, device), Sounds(kept, device)
     disturbing = None if noises is None else Sounds(noises, device)
@@ -90,17 +92,26 @@ def train_denoiser(
         return float(np.mean([float(loss_of(network, pair)) for pair in held]))
 
     settings = TrainSettings(
-        steps=steps, minutes=minutes, learning_rate=learning_rate, average=0.999, validate_every=100 if device == "cpu" else 500,
-        patience=patience, seed=seed,
+        steps=steps, minutes=minutes, learning_rate=learning_rate, average=AVERAGE if start is None else ADAPTED_AVERAGE,
+        validate_every=100 if device == "cpu" else 500, patience=patience, seed=seed,
     )  # fmt: skip
     history = train(model, loss_of, batches, validate, settings=settings, out=out, resume=resume, progress=progress)
     report = {
         "validation": history.best, "steps": history.steps, "seconds": round(history.seconds, 1), "ended": history.ended,
         "speech_seconds": round(learned.seconds), "talkers": len(learned.talkers()), "validation_talkers": len(kept.talkers()),
         "noises": [] if noises is None else noises.talkers(), "held_out": list(hold_out), "seed": seed,
+        "mixed_seconds": round(history.steps * size * seconds), "start": None if start is None else os.path.basename(start),
+        "scores": scored(model, others, disturbing, seed=seed, samples=options.samples),
     }  # fmt: skip
-    checkpoint.save(f"{os.fspath(out)}.safetensors", model.state_dict(), config, kind=KIND, extra=report)
+    # in half precision, as what ships is: scores are the same, the file is half as large
+    checkpoint.save(f"{os.fspath(out)}.safetensors", checkpoint.halved(model.state_dict()), config, kind=KIND, extra=report)
     return report
+
+
+def scored(model: nn.Module, speech: Sounds, noise: Sounds | None, *, seed: int, samples: int) -> dict[str, list[float]]:
+    """`card.scores` of a trained model."""
+    with torch.inference_mode():
+        return scores(model, speech, noise, seed=seed, samples=samples)
 
 
 def denoising_loss(model: nn.Module, pair: tuple[Tensor, Tensor], waveform: float = WAVEFORM) -> Tensor:

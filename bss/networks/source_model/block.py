@@ -10,8 +10,8 @@ import numba
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - numba's BLAS, here so that a limit on the threads of BLAS finds it
 
+from bss.backends.cpu.arithmetic.linalg import ALLOCATES, FAST, INNER_FAST
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import ALLOCATES, FAST, INNER_FAST
 
 PIECE = 4  # patches along time: with 96 channels and 128 bands 0.2 MB, and three taps of them; 2, 3, 6 and 8 were no faster
 TAPS = 3

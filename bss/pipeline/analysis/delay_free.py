@@ -11,7 +11,7 @@ from bss.errors import SolverError
 from bss.pipeline import calibration
 from bss.signals import delays
 from bss.signals.stft import Stft
-from bss.solvers.ica import fastica
+from bss.solvers.instantaneous.ica import fastica
 
 EXCERPT_SECONDS, FRAME_SECONDS = 20.0, 0.064
 DELAY_FREE = calibration.CHOICE_DELAY_FREE.value

@@ -13,8 +13,8 @@ import numpy as np
 from bss.pipeline.analysis import counting
 from bss.pipeline.analysis.counting import Count
 from bss.signals.stft import Stft, nearest_size
-from bss.solvers import masks
-from bss.solvers.masks import Mixture
+from bss.solvers.models import masks
+from bss.solvers.models.masks import Mixture
 
 WINDOW_SECONDS, ITERATIONS = 0.128, 20
 LOWEST_HZ, HIGHEST_HZ = 200.0, 6000.0

@@ -16,7 +16,7 @@ import numpy as np
 from bss.signals import gcc_phat
 from bss.signals.stft import Stft, nearest_size
 from bss.solvers import scaling
-from bss.solvers.fdica import fdica
+from bss.solvers.demixing.fdica import fdica
 
 FRAME_SECONDS, SPAN_SECONDS = 0.064, 1.0
 LOWEST_HZ, HIGHEST_HZ = 200.0, 4000.0  # where voices are loud, and phases of microphones some centimetres apart are clear

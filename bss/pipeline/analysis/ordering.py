@@ -15,7 +15,7 @@ FLOOR = 1e-6  # of a talker's loudest bin: 60 dB below it there is only rounding
 
 
 class Located(Protocol):
-    """What ordering needs to know of an estimate; see `methods.base.Estimate`."""
+    """What ordering needs to know of an estimate; see `methods.shared.base.Estimate`."""
 
     def image_powers(self) -> np.ndarray:
         """(N, M)."""

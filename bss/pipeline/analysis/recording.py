@@ -11,7 +11,7 @@ from bss.pipeline.analysis import counting, delay_free, directions, movement, su
 from bss.pipeline.analysis.counting import Count
 from bss.pipeline.analysis.delay_free import DelayEvidence
 from bss.pipeline.analysis.subset_ica import SubsetSeparation
-from bss.pipeline.windows import subset_window
+from bss.pipeline.planning.windows import subset_window
 from bss.signals.stft import Stft
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bss.errors import SolverError
 from bss.signals.stft import Stft
-from bss.solvers.fdica import fdica
+from bss.solvers.demixing.fdica import fdica
 
 LEAST_FRAMES = 24  # fewer do not suffice for ICA
 LOWEST, HIGHEST, BINS = 200.0, 6000.0, 370

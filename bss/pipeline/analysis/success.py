@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bss.pipeline import calibration
+from bss.pipeline.analysis import success_enhanced
 from bss.pipeline.analysis.success_evidence import Evidence, features, gather, mean_coherence, pooled
 
 METHODS = ("auxiva", "fdica", "ilrma", "neural")  # whose tracks the calibration used
@@ -14,7 +16,6 @@ GAIN = calibration.SUCCESS_GAIN.value
 LOWEST, HIGHEST = calibration.SUCCESS_RANGE.value
 LEARNED = calibration.SUCCESS_LEARNED.value
 LOWEST_LEARNED, HIGHEST_LEARNED = calibration.SUCCESS_LEARNED_RANGE.value
-MOVING = calibration.SUCCESS_MOVING.value
 LEFT = calibration.SUCCESS_LEFT.value
 MIXED = calibration.SUCCESS_MIXED.value
 SWAPPED = 0.5  # share misplaced above which a band counts as mixed, however little of the other talker is left in it
@@ -26,7 +27,13 @@ DESK_COHERENCE = calibration.SUCCESS_DESK_COHERENCE.value
 
 
 def estimate(
-    tracks: np.ndarray, rate: int, *, n_mics: int, enhanced: bool = False, speech: bool = True, moving: bool = False
+    tracks: np.ndarray,
+    rate: int,
+    *,
+    n_mics: int,
+    enhanced: tuple[np.ndarray, np.ndarray] | None = None,
+    speech: bool = True,
+    moving: bool = False,
 ) -> dict[str, Any] | None:
     """How well the tracks (N, n) of talkers in a room are separated, as a dict for result.json; None without enough evidence.
 
@@ -38,8 +45,8 @@ def estimate(
         Hz.
     n_mics : int
         M, for the advice.
-    enhanced : bool
-        Whether the source model is applied to these tracks afterwards.
+    enhanced : (np.ndarray, np.ndarray), optional
+        Where the source model is applied to these tracks: (N, n) what it makes of them, and (n,) the microphone.
     speech : bool
         Whether any of the tracks sounds like speech; if not, there is no number.
     moving : bool
@@ -52,10 +59,10 @@ def estimate(
     pairs = [(int(audible[i]) + 1, int(audible[j]) + 1) for i, j in zip(*np.triu_indices(len(audible), 1), strict=True)]
     values = features(evidence)
     left = np.tensordot(LEFT[:4], values, 1) + LEFT[4]  # (B, P)
-    gain = predicted_gain(evidence, values)
-    if enhanced:
-        gain = min(max(float(np.dot(LEARNED, [1.0, gain, gain**2])), LOWEST_LEARNED), HIGHEST_LEARNED)
-    gain += MOVING if moving else 0.0
+    if enhanced is None:
+        gain = predicted_gain(evidence, values)
+    else:
+        gain = enhanced_gain([unlimited_gain(evidence, values), *success_enhanced.features(*enhanced, rate), float(moving)])
     mixed = (left > MIXED) | (np.exp(values[0]) > SWAPPED)
     worst = np.argsort(-mixed.sum(0), kind="stable")
     ranges = {pairs[k]: _ranges(mixed[:, k], evidence.edges) for k in worst}
@@ -68,8 +75,19 @@ def estimate(
 
 def predicted_gain(evidence: Evidence, values: np.ndarray) -> float:
     """Predicted gain of SI-SDR over the microphone in dB, mean over talkers, from features (4, B, P)."""
-    gain = float(np.dot(GAIN[:-1], pooled(evidence, values)) + GAIN[-1])
-    return min(max(gain, LOWEST), HIGHEST)
+    return min(max(unlimited_gain(evidence, values), LOWEST), HIGHEST)
+
+
+def unlimited_gain(evidence: Evidence, values: np.ndarray) -> float:
+    """The same without limits."""
+    return float(np.dot(GAIN[:-1], pooled(evidence, values)) + GAIN[-1])
+
+
+def enhanced_gain(values: Sequence[float]) -> float:
+    """Predicted gain behind the source model in dB, from what the gain before it would be, `success_enhanced.features`, and
+    whether the filters follow the talkers."""
+    gain = float(np.dot(LEARNED[:-1], values) + LEARNED[-1])
+    return min(max(gain, LOWEST_LEARNED), HIGHEST_LEARNED)
 
 
 def estimate_desk(tracks: np.ndarray, rate: int) -> dict[str, Any] | None:

@@ -65,7 +65,7 @@ def gather(tracks: np.ndarray, rate: int) -> Evidence | None:
     """What the tracks (N, n) have in common; None if they are too short or the rate is too low."""
     size = 1 << max(4, round(np.log2(FRAME_SECONDS * rate)))
     stft = Stft(size, size // 2)
-    part = np.asarray(tracks[:, _middle(tracks.shape[1], rate)], np.float32)
+    part = np.asarray(tracks[:, middle(tracks.shape[1], rate)], np.float32)
     edges = np.array([edge for edge in EDGES if edge <= rate / 2])
     if stft.n_frames(part.shape[1]) < FEWEST_FRAMES or len(edges) - 1 < FEWEST_BANDS:
         return None
@@ -84,7 +84,8 @@ def gather(tracks: np.ndarray, rate: int) -> Evidence | None:
     return Evidence(edges, in_band, audible, _coherence(Y, starts), _correlation(V, starts), misplaced, local, _floor(powers))
 
 
-def _middle(n: int, rate: int) -> slice:
+def middle(n: int, rate: int) -> slice:
+    """The LONGEST_SECONDS in the middle of n samples."""
     length = min(n, round(LONGEST_SECONDS * rate))
     return slice((n - length) // 2, (n - length) // 2 + length)
 

@@ -15,6 +15,7 @@ from bss.errors import InputError, UsageError, check_int
 from bss.pipeline.filters.filters import KIND, SCHEMA, Filters
 from bss.pipeline.filters.models import Demixing, Microphone, Model, SpatialCovariances
 from bss.signals.stft import Stft
+from bss.tensor_files import contents
 
 
 def load_filters(path: str | os.PathLike[str]) -> Filters:
@@ -65,15 +66,10 @@ def filters_of(data: bytes, name: str = "this") -> Filters:
     InputError
         They contain no filters, or are damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        arrays, metadata = load(data), metadata_of(data)
-    except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InputError(
-            f"{name} contains no filters", f"safetensors says: {error}", "copy it again, or learn them again"
-        ) from None
+        metadata, arrays = contents(data)
+    except ValueError as error:
+        raise InputError(f"{name} contains no filters", str(error), "copy it again, or learn them again") from None
     if metadata.get("bss") != KIND:
         why = f"it contains a {metadata['bss']}" if "bss" in metadata else "it was not written by bss"
         raise InputError(f"{name} contains no filters", why, "a file written by `bss unmix --save-filters`")
@@ -82,13 +78,6 @@ def filters_of(data: bytes, name: str = "this") -> Filters:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, UsageError) as error:
         why = f"missing or inconsistent: {error}"
         raise InputError(f"{name} contains no filters that this version of bss can use", why, "learn them again") from None
-
-
-def metadata_of(data: bytes) -> dict[str, str]:
-    """Of safetensors: a length in eight bytes, then JSON."""
-    size = int.from_bytes(data[:8], "little")
-    found: dict[str, str] = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    return found
 
 
 def _checked(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Filters:

@@ -169,7 +169,7 @@ class Filters:
         InputError
             The file already exists, or cannot be written.
         """
-        from bss.signals.writing import output_folder
+        from bss.signals.files.writing import output_folder
 
         place = Path(path)
         with output_folder(place.parent, [place.name], overwrite=overwrite) as out:

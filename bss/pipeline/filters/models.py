@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from bss.backends import dispatch
-from bss.solvers import fullrank
+from bss.solvers.models import fullrank
 
 EM_ITERATIONS = 20  # for the powers in new frames, with known spatial covariances
 

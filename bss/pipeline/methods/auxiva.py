@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from bss.pipeline import devices
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.methods.estimate import LinearEstimate, linear
-from bss.pipeline.windows import medium_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.planning.windows import medium_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers import iva
+from bss.solvers.demixing import iva
 
 ITERATIONS = 50
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
-from bss.pipeline import devices
+from bss.backends.operations import Array
 from bss.pipeline.filters.models import SpatialCovariances
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.methods.estimate import cross_spectra_of_tracks
-from bss.pipeline.windows import medium_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.estimate import cross_spectra_of_tracks
+from bss.pipeline.planning.windows import medium_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers import fullrank, masks
+from bss.solvers.models import fullrank, masks
 from bss.solvers.result import Separation, without_demixing
 
 MASK_ITERATIONS = 40

@@ -7,15 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from bss.pipeline import calibration, devices
+from bss.pipeline import calibration
 from bss.pipeline.analysis.subset_ica import SubsetSeparation, relative_powers
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
 from bss.pipeline.methods.cautious import cautious
-from bss.pipeline.methods.estimate import LinearEstimate, linear
-from bss.pipeline.windows import subset_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.planning.windows import subset_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
 from bss.solvers import permutation
-from bss.solvers.fdica import fdica
+from bss.solvers.demixing.fdica import fdica
 
 ITERATIONS = 30
 AGREEING = calibration.CLOSE_MICS_AGREEMENT.value

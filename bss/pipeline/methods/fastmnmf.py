@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.backends import dispatch
-from bss.backends.protocol import Array
-from bss.pipeline import devices
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.backends.operations import Array
 from bss.pipeline.methods.cacgmm import WienerEstimate
-from bss.pipeline.windows import medium_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.planning.windows import medium_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers import mnmf
+from bss.solvers.models import mnmf
 
 ITERATIONS = {"fast": 30, "normal": 60, "best": 120}
 

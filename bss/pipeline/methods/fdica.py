@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from bss.pipeline import devices
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.methods.effort import EFFORTS
-from bss.pipeline.methods.estimate import LinearEstimate, linear
-from bss.pipeline.windows import long_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.effort import EFFORTS
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.planning.windows import long_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers import fdica
+from bss.solvers.demixing import fdica
 from bss.solvers.result import Separation
 
 

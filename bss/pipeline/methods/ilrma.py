@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bss.backends.protocol import Array
-from bss.pipeline import devices
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.methods.effort import EFFORTS
-from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.backends.operations import Array
 from bss.pipeline.methods.fdica import separate_bins
-from bss.pipeline.windows import long_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.effort import EFFORTS
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.planning.windows import long_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers import scaling, updates
-from bss.solvers.contrasts import Nmf
+from bss.solvers import scaling
+from bss.solvers.demixing import updates
+from bss.solvers.demixing.contrasts import Nmf
 from bss.solvers.mm import majorise_minimise
-from bss.solvers.nmf import fit_nmf
+from bss.solvers.models.nmf import fit_nmf
 from bss.solvers.result import Separation
 
 COMPONENTS = 20  # of each talker's NMF: 5 or 10 lose what ICA has achieved, 30 gain nothing more (docs/methods.md)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bss.pipeline import devices
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes
-from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
-from bss.solvers.ica import fastica
-from bss.solvers.infomax import infomax
-from bss.solvers.jade import jade
-from bss.solvers.picard import picard_o
+from bss.solvers.instantaneous.ica import fastica
+from bss.solvers.instantaneous.infomax import infomax
+from bss.solvers.instantaneous.jade import jade
+from bss.solvers.instantaneous.picard import picard_o
 from bss.solvers.result import Separation
 
 ITERATIONS = 50  # typical number until convergence, for progress

@@ -15,19 +15,20 @@ import numpy as np
 
 from bss.networks.files import Weights
 from bss.networks.source_model import apply
-from bss.pipeline import calibration, devices
+from bss.pipeline import calibration
 from bss.pipeline.analysis import roles, success, success_evidence
 from bss.pipeline.analysis.ordering import order_at
 from bss.pipeline.analysis.roles import Roles
 from bss.pipeline.analysis.speech import speech_evidence
 from bss.pipeline.filters.models import Demixing
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes, spectra_bytes
-from bss.pipeline.methods.effort import EFFORTS
-from bss.pipeline.methods.estimate import LinearEstimate, linear
 from bss.pipeline.methods.fdica import separate_bins
 from bss.pipeline.methods.ilrma import refined
 from bss.pipeline.methods.refine import Refined, refine
-from bss.pipeline.windows import long_window
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes, spectra_bytes
+from bss.pipeline.methods.shared.effort import EFFORTS
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
+from bss.pipeline.planning.windows import long_window
+from bss.pipeline.resources import devices
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bss.pipeline.filters.models import Microphone
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes
-from bss.pipeline.methods.estimate import cross_spectra_of_tracks
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes
+from bss.pipeline.methods.shared.estimate import cross_spectra_of_tracks
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bss.pipeline.methods.base import Needs, Size, Task, signal_bytes
-from bss.pipeline.methods.estimate import LinearEstimate, linear
+from bss.pipeline.methods.shared.base import Needs, Size, Task, signal_bytes
+from bss.pipeline.methods.shared.estimate import LinearEstimate, linear
 from bss.signals.stft import Stft
 from bss.solvers.result import Separation
 

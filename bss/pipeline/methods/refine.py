@@ -1,8 +1,8 @@
 """A further separation with known variances of the sounds, in longer windows.
 
 A blind separation suffers from the small number of long windows. With variances that are nearly right it does not: the demixing
-follows from weighted covariances alone (`stream.statistics`), and improves with the length of the windows until these hold too
-much of what changes.
+follows from weighted covariances alone (`stream.fitting.statistics`), and improves with the length of the windows until these
+hold too much of what changes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from bss.pipeline.filters.models import Demixing
-from bss.pipeline.stream.estimates import Estimated
-from bss.signals.blocks import ArrayBlocks
+from bss.pipeline.stream.fitting.estimates import Estimated
+from bss.signals.files.blocks import ArrayBlocks
 from bss.signals.stft import Stft, nearest_size
 from bss.signals.windows import fit_n_fft
 

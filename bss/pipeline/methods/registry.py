@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bss.errors import check_choice
 
 if TYPE_CHECKING:
-    from bss.pipeline.methods.base import Method
+    from bss.pipeline.methods.shared.base import Method
 
 # name: module in this folder, and the value in it
 _PLACES = {
@@ -19,7 +19,7 @@ _PLACES = {
     "auxiva": ("auxiva", "AUXIVA"),
     "fdica": ("fdica", "FDICA"),
     "ilrma": ("ilrma", "ILRMA"),
-    "neural": ("moving", "NEURAL"),
+    "neural": ("moving_talkers.moving", "NEURAL"),
     "fastmnmf": ("fastmnmf", "FASTMNMF"),
     "cacgmm": ("cacgmm", "CACGMM"),
 }

@@ -9,7 +9,7 @@ from bss.metrics.blind import BlindScores, score_blind
 from bss.pipeline.record import RunRecord
 from bss.pipeline.scoring.files import listed, short_names
 from bss.pipeline.scoring.inputs import Inputs
-from bss.signals.blocks import Files
+from bss.signals.files.blocks import Files
 
 
 @dataclass(frozen=True)

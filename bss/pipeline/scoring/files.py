@@ -10,8 +10,8 @@ from typing import Any
 from bss.metrics.score import score
 from bss.metrics.scores import ONE_TALKER, SILENT_REFERENCE, Scores
 from bss.pipeline.scoring.inputs import Inputs
-from bss.signals.audio import Recording
-from bss.signals.blocks import Files
+from bss.signals.files.audio import Recording
+from bss.signals.files.blocks import Files
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _notes(scores: Scores, estimates: tuple[str, ...]) -> list[str]:
 
 def _warnings(scores: Scores, references: tuple[str, ...], estimates: tuple[str, ...]) -> list[str]:
     """Why scores are missing."""
-    warnings = []
+    warnings = [*scores.left_out]
     more = scores.perceptual_reasons or ("",) * len(references)
     for name, k, reason, other in zip(references, scores.permutation, scores.reasons, more, strict=True):
         pair = f"{name} and {estimates[k]}" if k >= 0 else name

@@ -11,9 +11,9 @@ import numpy as np
 from bss.errors import InputError, UsageError
 from bss.pipeline import record
 from bss.pipeline.record import RunRecord
-from bss.signals.audio import Recording, load
-from bss.signals.blocks import Files
-from bss.signals.paths import expand
+from bss.signals.files.audio import Recording, load
+from bss.signals.files.blocks import Files
+from bss.signals.files.paths import expand
 from bss.signals.resample import resample
 
 

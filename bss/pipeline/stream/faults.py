@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bss.errors import InputError
-from bss.pipeline.analysis.channel_rules import clock, joined
-from bss.pipeline.options import UnmixOptions
-from bss.pipeline.spans import ENOUGH
+from bss.pipeline.analysis.preflight.channel_rules import clock, joined
+from bss.pipeline.planning.options import UnmixOptions
+from bss.pipeline.planning.spans import ENOUGH
 from bss.pipeline.stream.survey import LOUD, Survey
 
 DEAD = 1e-6  # of the power of its loud seconds: the noise of no room, and of no preamplifier, is so far below what they hear

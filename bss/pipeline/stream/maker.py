@@ -10,14 +10,14 @@ import numpy as np
 from bss.errors import SolverError
 from bss.networks.source_model import apply
 from bss.pipeline.filters.models import Demixing
-from bss.pipeline.methods.local_demixing import LocalDemixing, local_window
+from bss.pipeline.methods.moving_talkers.local_demixing import LocalDemixing, local_window
 from bss.pipeline.stream import enhancing, turns
+from bss.pipeline.stream.fitting.learning import Learned
+from bss.pipeline.stream.fitting.refining import linear
 from bss.pipeline.stream.gaps import FADE_SECONDS, Gap
-from bss.pipeline.stream.learning import Learned
 from bss.pipeline.stream.made import Made
-from bss.pipeline.stream.refining import linear
 from bss.pipeline.stream.spectra import Span, span_of
-from bss.signals.blocks import Blocks
+from bss.signals.files.blocks import Blocks
 
 FORGETTING_SECONDS = 300.0  # in which half of the statistics are forgotten
 RELEARN_SECONDS = 120.0  # from one demixing to the next

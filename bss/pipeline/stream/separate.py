@@ -8,21 +8,22 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bss.pipeline import costs
 from bss.pipeline.alignment import to_list
+from bss.pipeline.files.sink import Sink
 from bss.pipeline.filters.filters import Filters
-from bss.pipeline.methods.base import Progress
-from bss.pipeline.options import UnmixOptions
+from bss.pipeline.methods.shared.base import Progress
+from bss.pipeline.planning.options import UnmixOptions
 from bss.pipeline.record import JumpRecord, RunRecord, SpanRecord, StreamRecord, SyncRecord
+from bss.pipeline.resources import costs
 from bss.pipeline.result import LINEAR, NOISE
-from bss.pipeline.sink import Sink
-from bss.pipeline.stream import faults, gaps, learning, survey
+from bss.pipeline.stream import faults, gaps, survey
 from bss.pipeline.stream.activities import Activities
-from bss.pipeline.stream.learning import Learned
+from bss.pipeline.stream.fitting import learning
+from bss.pipeline.stream.fitting.learning import Learned
 from bss.pipeline.stream.made import Made
 from bss.pipeline.stream.maker import Maker
 from bss.pipeline.stream.state import State, from_bytes
-from bss.signals.blocks import Blocks, ChosenBlocks
+from bss.signals.files.blocks import Blocks, ChosenBlocks
 from bss.signals.sync.aligned_blocks import AlignedBlocks
 from bss.signals.sync.alignment import Alignment
 from bss.signals.sync.of_blocks import sync_blocks

@@ -8,7 +8,7 @@ import numpy as np
 
 from bss.backends import dispatch
 from bss.backends.cpu import threads
-from bss.signals.blocks import Blocks
+from bss.signals.files.blocks import Blocks
 from bss.signals.stft import Stft
 
 

@@ -11,15 +11,16 @@ import numpy as np
 
 from bss.errors import InputError
 from bss.pipeline import record
-from bss.pipeline.filters.files import filters_of, metadata_of
+from bss.pipeline.filters.files import filters_of
 from bss.pipeline.stream.activities import Activities
+from bss.pipeline.stream.fitting.learning import Learned
+from bss.pipeline.stream.fitting.statistics import Statistics
 from bss.pipeline.stream.gaps import Gap
-from bss.pipeline.stream.learning import Learned
 from bss.pipeline.stream.made import Made
-from bss.pipeline.stream.statistics import Statistics
 from bss.pipeline.stream.turns import Turns
 from bss.signals.sync.alignment import Alignment, MicAlignment
-from bss.signals.sync.clock import Clock, Jump, Piece
+from bss.signals.sync.clocks.clock import Clock, Jump, Piece
+from bss.tensor_files import contents
 
 SCHEMA = 1
 NAMES = ("talkers", "linear", "others", "residual")
@@ -84,15 +85,13 @@ def from_bytes(data: bytes) -> State:
     InputError
         The bytes are not a state of this version.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        header = json.loads(metadata_of(data)["stream"])
+        metadata, arrays = contents(data)
+        header = json.loads(metadata["stream"])
         if header["schema"] != SCHEMA:
             raise ValueError(f"schema {header['schema']}")
-        return _state(header, load(data))
-    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        return _state(header, arrays)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError("the state of the unfinished run cannot be read", str(error), "no --resume, to begin anew") from error
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bss.signals.blocks import Blocks
+from bss.signals.files.blocks import Blocks
 
 READ_SECONDS = 30
 # Two minutes show everybody who speaks a few per cent of the time, and more does not separate better: filters learned from 45 s

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.errors import BssError
-from bss.pipeline.methods.base import Task
 from bss.pipeline.methods.fdica import FDICA
 from bss.pipeline.methods.ilrma import ILRMA
 from bss.pipeline.methods.refine import refine
+from bss.pipeline.methods.shared.base import Task
 from bss.scenes.mixing import mix
 from bss.signals.stft import Stft
 

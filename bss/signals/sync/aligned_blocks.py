@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 from bss.backends.cpu import resampling
-from bss.signals.blocks import Blocks, channel_of, check_span
+from bss.signals.files.blocks import Blocks, channel_of, check_span
 from bss.signals.sync.alignment import Alignment, MicAlignment
 from bss.signals.sync.applying import Span, Stretch, covered, is_shift, position_of, stretches
-from bss.signals.sync.clock import Clock
+from bss.signals.sync.clocks.clock import Clock
 from bss.signals.sync.prediction import FADE_SECONDS, LEARNED_SECONDS, bridge
 from bss.signals.sync.spectra import Reader
 from bss.signals.sync.synchronise import BRIDGED_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bss.signals.sync.clock import Clock, Jump
+from bss.signals.sync.clocks.clock import Clock, Jump
 
 Span = tuple[int, int]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bss.backends.cpu import resampling
-from bss.signals.sync.clock import Clock, Piece
+from bss.signals.sync.clocks.clock import Clock, Piece
 
 Span = tuple[int, int]
 BLOCK = 1 << 20  # samples

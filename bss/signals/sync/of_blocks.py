@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bss.signals.blocks import Blocks, channel_of
+from bss.signals.files.blocks import Blocks, channel_of
 from bss.signals.sync.aligned_blocks import extent_of
 from bss.signals.sync.alignment import Alignment, MicAlignment, Span, blamed
 from bss.signals.sync.applying import covered, stretches
+from bss.signals.sync.clocks.tracing import Trace
 from bss.signals.sync.spectra import Reader
 from bss.signals.sync.synchronise import SHORTEST_SECONDS, aligned, find, groups_of
-from bss.signals.sync.tracing import Trace
 
 
 def sync_blocks(
@@ -44,8 +44,8 @@ def sync_blocks(
     for group, found in zip(groups, traces, strict=True):
         for c in group:
             mics[c] = aligned(blocks.names[c], found, _covered(blocks, c, found))
-    told = blamed(mics, groups, reference)
-    return Alignment(tuple(told), groups[reference][0], blocks.n, blocks.rate, readers[reference].channel)
+    microphones = blamed(mics, groups, reference)
+    return Alignment(tuple(microphones), groups[reference][0], blocks.n, blocks.rate, readers[reference].channel)
 
 
 def _covered(blocks: Blocks, channel: int, found: Trace | None) -> tuple[Span, ...]:

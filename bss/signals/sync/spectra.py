@@ -9,7 +9,7 @@ import numpy as np
 
 from bss.signals.stft import nearest_size
 from bss.signals.sync.applying import extent
-from bss.signals.sync.clock import Clock
+from bss.signals.sync.clocks.clock import Clock
 
 FRAME_SECONDS = 0.256  # jumps and delays of up to a third of it are seen in one look
 FRAMES = 4  # of a block, in which a clock is taken to stand still

@@ -12,11 +12,11 @@ from bss.checks import check_level, check_rate, check_recording
 from bss.errors import UsageError, check_choice, check_list
 from bss.signals.sync.alignment import Alignment, MicAlignment, Span, blamed
 from bss.signals.sync.applying import extent, in_time
-from bss.signals.sync.clock import Clock
+from bss.signals.sync.clocks.clock import Clock
+from bss.signals.sync.clocks.tracing import Trace, trace
 from bss.signals.sync.modes import MODES
 from bss.signals.sync.prediction import bridge
 from bss.signals.sync.spectra import Reader
-from bss.signals.sync.tracing import Trace, trace
 
 BRIDGED_SECONDS = 0.05  # holes up to a syllable are filled by what the reference lets expect; a click costs more than a guess
 SHORTEST_SECONDS = 2.0  # less is too little to tell a clock from a talker, and to matter
@@ -178,8 +178,8 @@ def _applied(
                 if b - a <= BRIDGED_SECONDS * rate:
                     bridge(heard, y[c], (a, b))
             mics[c] = aligned(names[c], found, covered)
-    told = blamed([m for m in mics if m is not None], groups, reference)
-    return Synchronised(y, Alignment(tuple(told), groups[reference][0], x.shape[1], rate, loudest))
+    microphones = blamed([m for m in mics if m is not None], groups, reference)
+    return Synchronised(y, Alignment(tuple(microphones), groups[reference][0], x.shape[1], rate, loudest))
 
 
 def aligned(name: str, found: Trace | None, covered: tuple[Span, ...]) -> MicAlignment:

@@ -6,10 +6,10 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.iva import iteration
 from bss.backends.cpu.demixing.updates import make_room
-from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.outputs import Outputs
 
 # |y| below which the contrast is quadratic, smooth at zero. The solution has E|y| = 1, whatever the level of a bin.

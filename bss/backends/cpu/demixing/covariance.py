@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numba
 
-from bss.backends.cpu.linalg import INLINED, INNER_FAST
-from bss.backends.cpu.tile import ROWS, following, tile
+from bss.backends.cpu.arithmetic.linalg import INLINED, INNER_FAST
+from bss.backends.cpu.arithmetic.tile import ROWS, following, tile
 
 # Outputs whose products are weighed as they are made; of more, each product is made once and kept. With four microphones that
 # makes `auxiva` by IP 1.18 and `fdica` 1.28 times as fast.

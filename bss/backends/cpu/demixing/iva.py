@@ -13,10 +13,10 @@ from typing import Any
 import numba
 from numba.extending import overload
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INLINED, INNER_FAST
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import sums_of_all, sums_of_two
 from bss.backends.cpu.demixing.updates import TWO, make_room, updated
-from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
 
 
 @numba.njit(**INNER_FAST)

@@ -9,13 +9,13 @@ import numpy as np
 from numba.extending import overload
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER_FAST
+from bss.backends.cpu.arithmetic.logarithm import add_up, added_up, log_sum, split
+from bss.backends.cpu.arithmetic.tile import ROWS, following, tile
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.iva import iteration
 from bss.backends.cpu.demixing.updates import make_room
-from bss.backends.cpu.linalg import FAST, INNER_FAST
-from bss.backends.cpu.logarithm import add_up, added_up, log_sum, split
 from bss.backends.cpu.outputs import Outputs, aligned
-from bss.backends.cpu.tile import ROWS, following, tile
 from bss.backends.numeric import LEAST_VARIANCE
 
 BINS = 4  # whose sums for the activations are stored at once

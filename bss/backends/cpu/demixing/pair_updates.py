@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import ALLOCATES, INNER, decorrelate, log_abs_det, norm2, scaled
 from bss.backends.cpu.demixing.row_updates import projection, quadratic, set_row, steer_by, unit_size
-from bss.backends.cpu.linalg import ALLOCATES, INNER, decorrelate, log_abs_det, norm2, scaled
 from bss.backends.numeric import DEPENDENT, EQUAL
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bss.backends.cpu.linalg import INNER, decorrelate, log_abs_det, norm2, scaled, solve
+from bss.backends.cpu.arithmetic.linalg import INNER, decorrelate, log_abs_det, norm2, scaled, solve
 
 
 @numba.njit(**INNER)

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import INNER, INNER_FAST, JIT, background_log_det, solve
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing import low_rank
 from bss.backends.cpu.demixing.covariance import products, unpack
 from bss.backends.cpu.demixing.iva import add_power
 from bss.backends.cpu.demixing.low_rank import LowRank
-from bss.backends.cpu.linalg import INNER, INNER_FAST, JIT, background_log_det, solve
 from bss.backends.cpu.outputs import Outputs
 from bss.backends.cpu.wpe import real_parts, shifted
 from bss.backends.numeric import NO_POWER

@@ -8,10 +8,10 @@ import numba
 import numpy as np
 from numba.extending import overload
 
+from bss.backends.cpu.arithmetic.linalg import INLINED, INNER, background_log_det, congruence, load, norm2, scaled
 from bss.backends.cpu.demixing.covariance import unpack
 from bss.backends.cpu.demixing.pair_updates import update_ip2, update_iss2
 from bss.backends.cpu.demixing.row_updates import update_ip, update_iss
-from bss.backends.cpu.linalg import INLINED, INNER, background_log_det, congruence, load, norm2, scaled
 from bss.backends.numeric import SINGULAR_LOG_DET
 
 # An update is the length of its tuple, which is a type: a kernel holds the code of one update, which makes it fast, and an

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INLINED, INNER_FAST
+from bss.backends.cpu.arithmetic.tile import ROWS, tile
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
-from bss.backends.cpu.tile import ROWS, tile
 
 BLOCK = 256  # all products of two of 16 channels, over so many samples, fit in a second-level cache
 

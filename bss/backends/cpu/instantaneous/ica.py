@@ -9,10 +9,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER_FAST
+from bss.backends.cpu.arithmetic.prefetch import fetch
+from bss.backends.cpu.arithmetic.tile import ROWS, following, tile
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INNER_FAST
-from bss.backends.cpu.prefetch import fetch
-from bss.backends.cpu.tile import ROWS, following, tile
 
 BLOCK = 512  # of eight channels in single precision, with what is made of them, it is less than the first-level cache
 PIECE = 128  # samples in a row, of which a block is put together where a pass reads a part of the recording

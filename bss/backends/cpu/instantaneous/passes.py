@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bss.backends.cpu import threads, tile
+from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic import tile
 from bss.backends.cpu.instantaneous import cumulants, ica
 
 NONLINEARITIES = {"logcosh": ica.LOGCOSH, "exp": ica.EXP, "cube": ica.CUBE}

@@ -12,10 +12,10 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER, INNER_FAST, scaled
+from bss.backends.cpu.arithmetic.logarithm import log_sum
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, unpack, weigh
-from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
-from bss.backends.cpu.logarithm import log_sum
 from bss.backends.cpu.outputs import Outputs, aligned
 from bss.backends.numeric import NO_POWER
 

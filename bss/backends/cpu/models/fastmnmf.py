@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INLINED, INNER_FAST
+from bss.backends.cpu.arithmetic.logarithm import log_sum
+from bss.backends.cpu.arithmetic.tile import ROWS, following, tile
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import products, put_column, unpack, weigh, weigh_pair
 from bss.backends.cpu.demixing.iva import outputs, outputs_pair
 from bss.backends.cpu.demixing.updates import make_room, update_bin
-from bss.backends.cpu.linalg import FAST, INLINED, INNER_FAST
-from bss.backends.cpu.logarithm import log_sum
-from bss.backends.cpu.tile import ROWS, following, tile
 from bss.backends.numeric import LEAST_VARIANCE
 
 

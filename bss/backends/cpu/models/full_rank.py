@@ -11,9 +11,9 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.compiling import compiled
 from bss.backends.cpu.demixing.covariance import unpack, weigh
-from bss.backends.cpu.linalg import FAST, INNER, INNER_FAST, scaled
 from bss.backends.cpu.models.cacgmm import coefficients, quadratic, unit_trace
 from bss.backends.cpu.outputs import Outputs, aligned
 from bss.backends.numeric import LEAST_VARIANCE

@@ -10,10 +10,10 @@ import numba
 import numpy as np
 
 from bss.backends.cpu import threads
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER_FAST
+from bss.backends.cpu.arithmetic.tile import ROWS, tile
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.outputs import BLOCK_FRAMES, ROUND_FRAMES, aligned
-from bss.backends.cpu.tile import ROWS, tile
 from bss.backends.numeric import LEAST_SHARE
 
 BINS = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bss.backends.cpu.arithmetic.linalg import FAST, INNER_FAST
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INNER_FAST
 from bss.backends.cpu.ordering.permutation import ROUNDINGS, TINY, dot, opened, slide
 
 

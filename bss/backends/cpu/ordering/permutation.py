@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from bss.backends import numeric
+from bss.backends.cpu.arithmetic.linalg import FAST, INLINED, INNER, INNER_FAST
 from bss.backends.cpu.compiling import compiled
-from bss.backends.cpu.linalg import FAST, INLINED, INNER, INNER_FAST
 
 TINY, ROUNDINGS = np.float32(numeric.NEVER_ZERO), np.float32(numeric.CANCELLED)
 FAR = 1e30

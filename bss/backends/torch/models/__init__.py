@@ -1,0 +1,1 @@
+"""Models of the sources in space, on tensors."""

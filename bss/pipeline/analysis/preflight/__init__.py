@@ -1,0 +1,1 @@
+"""The check before a separation: which channels are usable, and what is wrong with the others."""

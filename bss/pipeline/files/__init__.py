@@ -1,0 +1,1 @@
+"""From files to files: in memory or in pieces, and the files that come out."""

@@ -1,0 +1,1 @@
+"""Talkers who move: a demixing around every moment."""

@@ -1,0 +1,1 @@
+"""What methods share: their protocol, the estimate they give, their effort."""

@@ -1,0 +1,1 @@
+"""What a long recording is separated with, learned from pieces of it."""

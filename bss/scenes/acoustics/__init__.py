@@ -1,0 +1,1 @@
+"""From talkers to microphones: rooms, reflections, movement, levels."""

@@ -1,0 +1,1 @@
+"""The clock of one recorder beside another: offset, rate, jumps."""

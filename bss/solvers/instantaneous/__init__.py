@@ -1,0 +1,1 @@
+"""Instantaneous ICA, and the whitening it begins with."""

@@ -1,0 +1,1 @@
+"""What commands have in common: output, endings, numbers, tables, progress."""
