@@ -1,6 +1,6 @@
-"""What tracks behind the learned source model tell of how well they are separated, beside what those before it told.
+"""How well talkers are separated, read from the tracks behind the learned source model; those before it are read in `success`.
 
-The model mutes a talker who is silent, so tracks of people who take turns are cleaner than what they have in common tells; and
+The model mutes a talker who is silent, so tracks of people who take turns are cleaner than their coherence suggests; and
 a talker who is soft, or seldom speaks, gains more than one whom the microphone hears well.
 """
 
